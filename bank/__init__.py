@@ -1,0 +1,1 @@
+"""A retail bank that anyone can run."""

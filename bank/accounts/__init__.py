@@ -1,0 +1,1 @@
+"""What customers hold: products, holders, opening, freezing, closing."""

@@ -1,0 +1,144 @@
+"""Customers' accounts and their holders; the money itself is in the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from bank.customers.store import customers
+from bank.ledger.store import LedgerAccount, ledger_accounts
+from bank.storage.metadata import MYSQL_OPTIONS, Id, Instant, metadata
+
+# An account is its ledger account: they share their id.
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("id", Id, sa.ForeignKey("ledger_accounts.id"), primary_key=True, autoincrement=False),
+    sa.Column("product", sa.String(20), nullable=False),
+    sa.Column("opened_on", sa.Date, nullable=False),
+    sa.Column("closed_on", sa.Date),
+    # Who froze it: `customer` when all its owners were deactivated, so that activating one opens it again.
+    sa.Column("frozen_for", sa.String(10)),
+    sa.CheckConstraint("frozen_for IN ('staff', 'customer')", name="frozen_for"),
+    sa.CheckConstraint("product IN ('current', 'savings')", name="product"),
+    **MYSQL_OPTIONS,
+)
+
+account_holders = sa.Table(
+    "account_holders",
+    metadata,
+    sa.Column("account_id", Id, sa.ForeignKey("accounts.id"), primary_key=True, autoincrement=False),
+    sa.Column("customer_id", Id, sa.ForeignKey("customers.id"), primary_key=True, autoincrement=False, index=True),
+    sa.Column("role", sa.String(10), nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.CheckConstraint("role IN ('owner', 'authorised')", name="role"),
+    **MYSQL_OPTIONS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a customer holds: a product with its ledger account."""
+
+    ledger: LedgerAccount
+    product: str
+    opened_on: date
+    closed_on: date | None
+    frozen_for: str | None
+
+    @property
+    def id(self) -> int:
+        """The same as its ledger account's."""
+        return self.ledger.id
+
+    @property
+    def number(self) -> str:
+        """What people type to pay into it."""
+        return self.ledger.number
+
+    def __str__(self) -> str:
+        """How an audit record names the account."""
+        return f"account:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A customer who may use an account, as owner or authorised by one."""
+
+    customer_id: int
+    number: str
+    name: str
+    status: str
+    role: str
+
+
+_LEDGER_COLUMNS = [ledger_accounts.c[field] for field in LedgerAccount.__dataclass_fields__]
+_COLUMNS = [accounts.c.product, accounts.c.opened_on, accounts.c.closed_on, accounts.c.frozen_for]
+_QUERY = sa.select(*_COLUMNS, *_LEDGER_COLUMNS).join_from(accounts, ledger_accounts)
+
+
+def _accounts(reader: sa.Connection, query: sa.Select[Any]) -> list[Account]:
+    split = len(_COLUMNS)
+    return [Account(LedgerAccount(*row[split:]), *row[:split]) for row in reader.execute(query)]
+
+
+def by_number(reader: sa.Connection, number: str) -> Account | None:
+    """The customers' account of this number, if there is one."""
+    return next(iter(_accounts(reader, _QUERY.where(ledger_accounts.c.number == number))), None)
+
+
+def by_id(reader: sa.Connection, account_id: int) -> Account | None:
+    """The customers' account of this id, if there is one."""
+    return next(iter(_accounts(reader, _QUERY.where(accounts.c.id == account_id))), None)
+
+
+def of_customer(reader: sa.Connection, customer_id: int) -> list[Account]:
+    """The accounts this customer owns or is authorised for, open ones first, by number."""
+    closed = sa.case((ledger_accounts.c.status == "closed", 1), else_=0)
+    query = _QUERY.join(account_holders, account_holders.c.account_id == accounts.c.id)
+    return _accounts(
+        reader, query.where(account_holders.c.customer_id == customer_id).order_by(closed, ledger_accounts.c.number)
+    )
+
+
+def held_by(reader: sa.Connection, customer_id: int, number: str) -> Account | None:
+    """The account of this number, if this customer owns it or is authorised for it."""
+    query = _QUERY.join(account_holders, account_holders.c.account_id == accounts.c.id)
+    mine = query.where(account_holders.c.customer_id == customer_id, ledger_accounts.c.number == number)
+    return next(iter(_accounts(reader, mine)), None)
+
+
+def page_after(reader: sa.Connection, *, status: str | None, after: str | None, limit: int) -> list[Account]:
+    """The first `limit` accounts after number `after`, of one status or of all, by number."""
+    query = _QUERY
+    if status is not None:
+        query = query.where(ledger_accounts.c.status == status)
+    if after is not None:
+        query = query.where(ledger_accounts.c.number > after)
+    return _accounts(reader, query.order_by(ledger_accounts.c.number).limit(limit))
+
+
+def holders(reader: sa.Connection, account_id: int) -> list[Holder]:
+    """Who may use the account: owners first, by number."""
+    query = (
+        sa.select(customers.c.id, customers.c.number, customers.c.name, customers.c.status, account_holders.c.role)
+        .join_from(account_holders, customers)
+        .where(account_holders.c.account_id == account_id)
+        .order_by(account_holders.c.role.desc(), customers.c.number)
+    )
+    return [Holder(*row) for row in reader.execute(query)]
+
+
+def share_an_owner(reader: sa.Connection, one: int, other: int) -> bool:
+    """Does somebody own both accounts?"""
+    mine, theirs = account_holders.alias(), account_holders.alias()
+    query = (
+        sa.select(sa.literal(1))
+        .select_from(mine.join(theirs, mine.c.customer_id == theirs.c.customer_id))
+        .where(mine.c.account_id == one, theirs.c.account_id == other, mine.c.role == "owner", theirs.c.role == "owner")
+        .limit(1)
+    )
+    return reader.execute(query).first() is not None

@@ -1,0 +1,5 @@
+"""The `bank` command."""
+
+from bank.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,85 @@
+"""`bank ledger`: prove it sound, show its balance, end holds whose time has come."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+
+import click
+
+from bank.accounts import verify as accounts_verify
+from bank.cli import common
+from bank.ledger import service, store
+from bank.ledger import verify as ledger_verify
+from bank.ledger.model import CHART
+from bank.money import Money
+from bank.storage.transaction import Bank
+
+
+@click.group()
+def ledger() -> None:
+    """Prove the ledger sound, show its trial balance, expire holds."""
+
+
+@ledger.command()
+@common.in_sentences
+def verify() -> None:
+    """Re-compute every invariant of the ledger from its rows; name what is broken.
+
+    Exits 1 if anything is. Payments may be booked meanwhile: it looks at one instant.
+    """
+    click.echo(verify_bank(common.open_bank()))
+
+
+def verify_bank(bank: Bank) -> str:
+    """Verify the bank's ledger and accounts, and answer a sentence; end the command with what is broken."""
+    with bank.snapshot() as reader:
+        size = ledger_verify.size(reader)
+        with click.progressbar(length=size.entries, label="Verifying", file=sys.stderr) as bar:
+            findings = [*ledger_verify.verify(reader, bar.update), *accounts_verify.verify(reader)]
+    for finding in findings:
+        click.echo(str(finding))
+    summary = (
+        f"{size.entries} entries, {size.postings} postings, {size.accounts} ledger accounts and {size.holds} holds"
+    )
+    if findings:
+        raise click.ClickException(f"The ledger is broken in {len(findings)} places, among {summary}.")
+    return f"The ledger is sound: {summary}."
+
+
+@ledger.command("trial-balance")
+@click.option(
+    "--as-of", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="At the end of this day, like 2026-03-31."
+)
+@common.in_sentences
+def trial_balance(as_of: datetime | None) -> None:
+    """Print what stands on each line of the chart of accounts; debits and credits are equal per currency."""
+    with common.open_bank().snapshot() as reader:
+        lines = store.trial_balance(reader, as_of.date() if as_of else None)
+    click.echo(f"{'':34}{'accounts':>9}{'debit':>22}{'credit':>22}")
+    for line in lines:
+        click.echo(_columns(CHART[line.chart_code].name, line.accounts, line.debit, line.credit))
+    for currency in sorted({line.currency for line in lines}):
+        of_currency = [line for line in lines if line.currency == currency]
+        totals = [
+            Money(sum(amount.minor_units for amount in column), currency)
+            for column in ([line.debit for line in of_currency], [line.credit for line in of_currency])
+        ]
+        click.echo(_columns(f"Total {currency}", sum(line.accounts for line in of_currency), *totals))
+
+
+def _columns(name: str, accounts: int, debit: Money, credit: Money) -> str:
+    return f"{name:34}{accounts:>9}{_amount(debit):>22}{_amount(credit):>22}"
+
+
+def _amount(amount: Money) -> str:
+    return str(amount) if amount.minor_units else ""
+
+
+@ledger.command("expire-holds")
+@common.in_sentences
+def expire_holds() -> None:
+    """Give back what is reserved by holds whose time has come. Safe to run at any time, as often as you like."""
+    bank = common.open_bank()
+    expired = service.expire_holds(bank, at=bank.clock.now(), who="cli:expire-holds")
+    click.echo(f"{expired} holds expired.")

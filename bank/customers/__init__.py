@@ -1,0 +1,1 @@
+"""The people the bank serves."""

@@ -1,0 +1,127 @@
+"""The customers' table and its reads."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from bank.storage.dialects import dialect_of
+from bank.storage.metadata import MYSQL_OPTIONS, ExactText, Id, Instant, metadata
+
+customers = sa.Table(
+    "customers",
+    metadata,
+    sa.Column("id", Id, primary_key=True, autoincrement=True),
+    sa.Column("number", ExactText(12), nullable=False, unique=True),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("search_name", sa.String(400), nullable=False, index=True),
+    # The older app kept only an age: its customers have no birth date until somebody asks for it.
+    sa.Column("birth_date", sa.Date),
+    sa.Column("address", sa.String(300), nullable=False),
+    sa.Column("city", sa.String(100), nullable=False),
+    sa.Column("region", sa.String(100), nullable=False),
+    sa.Column("postcode", sa.String(20), nullable=False),
+    sa.Column("email", sa.String(254), nullable=False),
+    sa.Column("phone", sa.String(40), nullable=False),
+    sa.Column("identity_sealed", sa.Text),
+    sa.Column("identity_digest", sa.String(64), unique=True),
+    sa.Column("status", sa.String(10), nullable=False, server_default="active"),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.CheckConstraint("status IN ('active', 'inactive')", name="status"),
+    **MYSQL_OPTIONS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer as recorded; the identity number is sealed."""
+
+    id: int
+    number: str
+    name: str
+    birth_date: date | None
+    address: str
+    city: str
+    region: str
+    postcode: str
+    email: str
+    phone: str
+    identity_sealed: str | None
+    status: str
+    created_at: datetime
+
+    @property
+    def active(self) -> bool:
+        """May this customer's accounts be used?"""
+        return self.status == "active"
+
+    def __str__(self) -> str:
+        """How an audit record names the customer."""
+        return f"customer:{self.id}"
+
+
+_COLUMNS = [customers.c[field] for field in Customer.__dataclass_fields__]
+
+
+def searchable(name: str) -> str:
+    """The name as it is looked for: without case, accents or odd blanks, in any script.
+
+    >>> searchable("  Zoë   O’Brien ")
+    "zoe o'brien"
+    """
+    folded = unicodedata.normalize("NFKD", name.replace("’", "'").casefold())
+    bare = "".join(letter for letter in folded if not unicodedata.combining(letter))
+    return " ".join(unicodedata.normalize("NFKC", bare).split())
+
+
+def by_id(reader: sa.Connection, customer_id: int) -> Customer | None:
+    """The customer, if there is one."""
+    return _first(reader, sa.select(*_COLUMNS).where(customers.c.id == customer_id))
+
+
+def by_number(reader: sa.Connection, number: str) -> Customer | None:
+    """The customer of this number, if there is one."""
+    return _first(reader, sa.select(*_COLUMNS).where(customers.c.number == number))
+
+
+def by_identity(reader: sa.Connection, digests: list[str]) -> Customer | None:
+    """The customer whose identity number has one of these digests, if there is one."""
+    return _first(reader, sa.select(*_COLUMNS).where(customers.c.identity_digest.in_(digests)))
+
+
+def lock(tx: sa.Connection, customer_id: int) -> Customer | None:
+    """The customer, locked until the transaction ends."""
+    return _first(tx, dialect_of(tx).lock(sa.select(*_COLUMNS).where(customers.c.id == customer_id)))
+
+
+def named_like(reader: sa.Connection, name: str, *, after: str | None, limit: int) -> list[Customer]:
+    """The first `limit` customers after number `after` whose name contains `name`, by number."""
+    looked_for = searchable(name)
+    if not looked_for:
+        return []
+    pattern = looked_for.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    query = sa.select(*_COLUMNS).where(customers.c.search_name.like(f"%{pattern}%", escape="\\"))
+    return _page(reader, query, after, limit)
+
+
+def page_after(reader: sa.Connection, *, status: str | None, after: str | None, limit: int) -> list[Customer]:
+    """The first `limit` customers after number `after`, of one status or of both, by number."""
+    query = sa.select(*_COLUMNS)
+    if status is not None:
+        query = query.where(customers.c.status == status)
+    return _page(reader, query, after, limit)
+
+
+def _page(reader: sa.Connection, query: sa.Select[Any], after: str | None, limit: int) -> list[Customer]:
+    if after is not None:
+        query = query.where(customers.c.number > after)
+    return [Customer(*row) for row in reader.execute(query.order_by(customers.c.number).limit(limit))]
+
+
+def _first(reader: sa.Connection, query: sa.Select[Any]) -> Customer | None:
+    row = reader.execute(query).first()
+    return Customer(*row) if row else None

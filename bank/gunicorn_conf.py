@@ -1,0 +1,35 @@
+"""How gunicorn serves the bank; the address, and what differs by host, come on the command line."""
+
+from pathlib import Path
+
+wsgi_app = "wsgi:app"
+
+# A request mostly waits for the database, so threads; two processes, so that one may die.
+worker_class = "gthread"
+workers = 2
+threads = 8
+
+# Loaded once and forked: starts sooner, shares memory, and tells its problems once. Connections come after the fork.
+preload_app = True
+
+# Longer than a load balancer's idle timeout of 60 s, or it would send a request down a closing connection.
+keepalive = 75
+timeout = 60
+graceful_timeout = 30
+
+# The heartbeat's file must never wait for a disk: a worker that seems dead is killed.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+# Instances of one user would share this socket in the home directory, and nobody here uses it.
+control_socket_disable = True
+
+# Which proxies to believe is the application's setting (PROXY_HOPS), not a second one here.
+forwarded_allow_ips = ""
+
+# The server's lines look like the application's, and whatever any library has to say becomes one of them.
+logconfig_dict = {
+    "formatters": {"json": {"()": "bank.web.json_lines.JsonLines"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "json"}},
+    "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False}},
+    "root": {"level": "WARNING", "handlers": ["stderr"]},
+}

@@ -1,0 +1,72 @@
+"""Slowing down whoever guesses: counted in the database, for each account and each source.
+
+After FREE_FAILURES in a row each further attempt must wait, longer each time, at most
+LONGEST_WAIT. Nobody is locked out for good, and sessions that are open stay open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+
+from bank.identity.store import throttles
+from bank.storage.dialects import dialect_of
+
+FREE_FAILURES: Final = {"account": 5, "source": 30}
+FIRST_WAIT: Final = timedelta(seconds=30)
+LONGEST_WAIT: Final = timedelta(minutes=15)
+FORGOTTEN_AFTER: Final = timedelta(hours=1)
+
+
+def wait_after(failures: int, free: int) -> timedelta:
+    """How long the next attempt must wait after so many failures.
+
+    >>> [wait_after(failures, 5).total_seconds() for failures in (4, 5, 6, 7, 50)]
+    [0.0, 30.0, 60.0, 120.0, 900.0]
+    """
+    if failures < free:
+        return timedelta(0)
+    return min(FIRST_WAIT * (1 << min(failures - free, 20)), LONGEST_WAIT)
+
+
+def attempt(tx: sa.Connection, *, account: str, source: str, at: datetime) -> bool:
+    """Count an attempt before it is looked at, so that many at once cannot slip through. May it be looked at?"""
+    # Sorted, so that two attempts never wait for each other.
+    rows = sorted(
+        [
+            (_subject("account", account), FREE_FAILURES["account"]),
+            (_subject("source", source), FREE_FAILURES["source"]),
+        ]
+    )
+    # Both are counted, whatever the first says.
+    return all([_attempt(tx, subject, free, at) for subject, free in rows])  # noqa: C419
+
+
+def succeeded(tx: sa.Connection, *, account: str, source: str) -> None:
+    """Forget the account's failures, and this attempt of the source's."""
+    tx.execute(throttles.delete().where(throttles.c.subject == _subject("account", account)))
+    mine = throttles.update().where(throttles.c.subject == _subject("source", source), throttles.c.failures > 0)
+    tx.execute(mine.values(failures=throttles.c.failures - 1))
+
+
+def _attempt(tx: sa.Connection, subject: str, free: int, at: datetime) -> bool:
+    query = sa.select(throttles.c.failures, throttles.c.last_failed_at).where(throttles.c.subject == subject)
+    known = tx.execute(dialect_of(tx).lock(query)).first()
+    if known is None:
+        tx.execute(throttles.insert(), {"subject": subject, "failures": 1, "last_failed_at": at})
+        return True
+    failures = known.failures if at - known.last_failed_at < FORGOTTEN_AFTER else 0
+    if at - known.last_failed_at < wait_after(failures, free):
+        return False
+    tx.execute(
+        throttles.update().where(throttles.c.subject == subject).values(failures=failures + 1, last_failed_at=at)
+    )
+    return True
+
+
+def _subject(kind: str, name: str) -> str:
+    """A digest: what strangers type as a user number may be somebody's password."""
+    return hashlib.sha256(f"{kind}:{name}".encode()).hexdigest()

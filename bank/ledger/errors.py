@@ -1,0 +1,168 @@
+"""Why the door says no. The codes are the doors' own words; facts are ids and minor units."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from bank.errors import BankError, Conflict, Refused
+from bank.money import Money
+
+
+class LedgerRefused(Refused):
+    """The ledger refused an entry; nothing moved."""
+
+    code = "ledger_refused"
+    sentence = "The bank refused this; nothing has moved."
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        super().__init__(self.explain(facts))
+        self.facts = facts
+
+    def explain(self, facts: dict[str, Any]) -> str:
+        """The sentence for people."""
+        return self.sentence
+
+
+def _money(facts: dict[str, Any], name: str) -> Money:
+    return Money(facts[name], facts["currency"])
+
+
+class UnknownAccount(LedgerRefused):
+    """There is no such account."""
+
+    code = "unknown_account"
+    sentence = "There is no such account. Check its number."
+
+
+class CurrencyMismatch(LedgerRefused):
+    """The account is kept in another currency."""
+
+    code = "currency_mismatch"
+    sentence = "The account is kept in another currency."
+
+
+class AccountClosed(LedgerRefused):
+    """The account is closed."""
+
+    code = "account_closed"
+    sentence = "The account is closed; nothing can be paid into it or out of it."
+
+
+class AccountFrozen(LedgerRefused):
+    """The account is frozen for this direction."""
+
+    code = "account_frozen"
+    sentence = "The account is frozen. The branch can say why."
+
+
+class InsufficientFunds(LedgerRefused):
+    """The available balance does not cover the amount."""
+
+    code = "insufficient_funds"
+
+    def explain(self, facts: dict[str, Any]) -> str:
+        available, needed = _money(facts, "available"), _money(facts, "needed")
+        if available.minor_units <= 0:
+            return f"There is nothing available on the account to take {needed} from."
+        return f"Enter {available} or less: that is the available balance, and {needed} is more."
+
+
+class OverPaymentLimit(LedgerRefused):
+    """The amount is above the account's limit for one payment."""
+
+    code = "over_payment_limit"
+
+    def explain(self, facts: dict[str, Any]) -> str:
+        return f"Enter {_money(facts, 'limit')} or less: that is the limit for one payment."
+
+
+class OverDailyLimit(LedgerRefused):
+    """The amount, with what was paid today, is above the account's limit for a day."""
+
+    code = "over_daily_limit"
+
+    def explain(self, facts: dict[str, Any]) -> str:
+        left = _money(facts, "limit").minor_units - facts["spent"]
+        return f"Only {Money(max(left, 0), facts['currency'])} of today's limit of {_money(facts, 'limit')} is left."
+
+
+class UnknownHold(LedgerRefused):
+    """There is no such hold on this account."""
+
+    code = "unknown_hold"
+    sentence = "There is no such hold on this account."
+
+
+class HoldEnded(LedgerRefused):
+    """The hold was captured, released or expired before."""
+
+    code = "hold_ended"
+    sentence = "The hold has already ended; nothing is reserved by it any more."
+
+
+class HoldExpired(LedgerRefused):
+    """The hold's time is over."""
+
+    code = "hold_expired"
+    sentence = "The hold's time is over; it can only be released."
+
+
+class HoldNotExpired(LedgerRefused):
+    """The hold's time has not come yet."""
+
+    code = "hold_not_expired"
+    sentence = "The hold's time has not come yet."
+
+
+class HoldTooSmall(LedgerRefused):
+    """More was asked than the hold still reserves."""
+
+    code = "hold_too_small"
+
+    def explain(self, facts: dict[str, Any]) -> str:
+        return f"Enter {_money(facts, 'remaining')} or less: that is what the hold still reserves."
+
+
+class UnknownEntry(LedgerRefused):
+    """There is no such entry to reverse."""
+
+    code = "unknown_entry"
+    sentence = "There is no such entry to reverse."
+
+
+class NotReversible(LedgerRefused):
+    """Only an entry that moved money, and is no reversal itself, can be reversed."""
+
+    code = "not_reversible"
+    sentence = "Only an entry that moved money can be reversed, and a reversal cannot. Post it again instead."
+
+
+class AlreadyReversed(LedgerRefused):
+    """The entry was reversed before."""
+
+    code = "already_reversed"
+    sentence = "This entry has already been reversed."
+
+
+class KeyReused(Conflict):
+    """The idempotency key came before with other content."""
+
+    code = "key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This operation was already used for something else. Start again with a new form.")
+
+
+REFUSALS: Final = {
+    kind.code: kind
+    for kind in (
+        UnknownAccount, CurrencyMismatch, AccountClosed, AccountFrozen, InsufficientFunds, OverPaymentLimit,
+        OverDailyLimit, UnknownHold, HoldEnded, HoldExpired, HoldNotExpired, HoldTooSmall, UnknownEntry,
+        NotReversible, AlreadyReversed,
+    )
+}  # fmt: skip
+
+
+def refusal(code: str, facts: dict[str, Any]) -> BankError:
+    """The error a door's code stands for."""
+    return REFUSALS[code](facts)

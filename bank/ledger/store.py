@@ -1,0 +1,466 @@
+"""The ledger's tables and the reads that are one query each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from bank.ledger.model import CHART, Side
+from bank.money import Money
+from bank.storage.dialects import dialect_of
+from bank.storage.metadata import MYSQL_OPTIONS, ExactText, Id, Instant, JsonText, metadata
+
+ledger_accounts = sa.Table(
+    "ledger_accounts",
+    metadata,
+    sa.Column("id", Id, primary_key=True, autoincrement=True),
+    sa.Column("number", ExactText(34), nullable=False, unique=True),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("chart_code", sa.String(30), nullable=False),
+    sa.Column("normal_side", sa.String(6), nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("status", sa.String(13), nullable=False, server_default="open"),
+    # Minor units, positive on the account's normal side; balance = balance_after of posting `version`.
+    sa.Column("balance", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("held", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
+    # The least balance; NULL on the bank's own accounts, which nothing guards.
+    sa.Column("floor", sa.BigInteger),
+    # NULL: the bank's default applies.
+    sa.Column("limit_per_payment", sa.BigInteger),
+    sa.Column("limit_per_day", sa.BigInteger),
+    # What limited payments took on `spent_day`, so that the daily limit is looked at in one row.
+    sa.Column("spent_day", sa.Date),
+    sa.Column("spent", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("opened_at", Instant, nullable=False),
+    sa.CheckConstraint("normal_side IN ('debit', 'credit')", name="normal_side"),
+    sa.CheckConstraint("status IN ('open', 'debits_frozen', 'frozen', 'closed')", name="status"),
+    sa.CheckConstraint("held >= 0", name="held"),
+    sa.CheckConstraint("floor IS NULL OR balance - held >= floor", name="floor"),
+    sa.Index("ix_ledger_accounts_chart_code", "chart_code"),
+    postgresql_with={"fillfactor": "70"},
+    **MYSQL_OPTIONS,
+)
+
+# A refused request is an entry too, without postings: so its key is remembered for ever beside the others.
+journal_entries = sa.Table(
+    "journal_entries",
+    metadata,
+    sa.Column("id", Id, primary_key=True, autoincrement=True),
+    sa.Column("caller", ExactText(100), nullable=False),
+    sa.Column("idempotency_key", ExactText(255), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("kind", sa.String(30), nullable=False),
+    sa.Column("narrative", sa.String(200), nullable=False),
+    sa.Column("booking_date", sa.Date, nullable=False),
+    sa.Column("value_date", sa.Date, nullable=False),
+    sa.Column("booked_at", Instant, nullable=False),
+    sa.Column("reverses", Id, sa.ForeignKey("journal_entries.id"), unique=True),
+    # The entry that reserved, on those that capture, release or expire the hold.
+    sa.Column("hold_id", Id, sa.ForeignKey("journal_entries.id"), index=True),
+    sa.Column("hold_change", sa.BigInteger),
+    sa.Column("refusal", sa.String(40)),
+    sa.Column("refusal_facts", JsonText),
+    sa.UniqueConstraint("caller", "idempotency_key"),
+    sa.Index("ix_journal_entries_booking_date", "booking_date", "id"),
+    **MYSQL_OPTIONS,
+)
+
+postings = sa.Table(
+    "postings",
+    metadata,
+    sa.Column("account_id", Id, sa.ForeignKey("ledger_accounts.id"), primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("entry_id", Id, sa.ForeignKey("journal_entries.id"), nullable=False, index=True),
+    sa.Column("side", sa.String(6), nullable=False),
+    sa.Column("minor_units", sa.BigInteger, nullable=False),
+    sa.Column("balance_after", sa.BigInteger, nullable=False),
+    sa.Column("booking_date", sa.Date, nullable=False),
+    # The day whose limit this posting used up; NULL when no limit applied.
+    sa.Column("limit_day", sa.Date),
+    sa.CheckConstraint("minor_units > 0", name="minor_units"),
+    sa.CheckConstraint("seq > 0", name="seq"),
+    sa.CheckConstraint("side IN ('debit', 'credit')", name="side"),
+    sa.Index("ix_postings_account_id_booking_date", "account_id", "booking_date"),
+    **MYSQL_OPTIONS,
+)
+
+# A hold is named by the entry that reserved it. `remaining` is what is still reserved.
+holds = sa.Table(
+    "holds",
+    metadata,
+    sa.Column("id", Id, sa.ForeignKey("journal_entries.id"), primary_key=True, autoincrement=False),
+    sa.Column("account_id", Id, sa.ForeignKey("ledger_accounts.id"), nullable=False, index=True),
+    sa.Column("minor_units", sa.BigInteger, nullable=False),
+    sa.Column("remaining", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", Instant),
+    sa.CheckConstraint("minor_units > 0", name="minor_units"),
+    sa.CheckConstraint("remaining >= 0 AND remaining <= minor_units", name="remaining"),
+    sa.Index("ix_holds_expires_at", "expires_at"),
+    **MYSQL_OPTIONS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerAccount:
+    """A ledger account as it stands; amounts in minor units, positive on its normal side."""
+
+    id: int
+    number: str
+    name: str
+    chart_code: str
+    normal_side: str
+    currency: str
+    status: str
+    balance: int
+    held: int
+    version: int
+    floor: int | None
+    limit_per_payment: int | None
+    limit_per_day: int | None
+
+    @property
+    def balance_money(self) -> Money:
+        """What is booked."""
+        return Money(self.balance, self.currency)
+
+    @property
+    def held_money(self) -> Money:
+        """What is reserved by holds."""
+        return Money(self.held, self.currency)
+
+    @property
+    def available(self) -> Money:
+        """What may still be spent: booked, less what is held, down to the floor."""
+        return Money(self.balance - self.held - (self.floor or 0), self.currency)
+
+
+_ACCOUNT_COLUMNS = [ledger_accounts.c[field] for field in LedgerAccount.__dataclass_fields__]
+
+
+@dataclass(frozen=True, slots=True)
+class PostingRow:
+    """One posting of an account, with the entry it belongs to."""
+
+    account_id: int
+    seq: int
+    entry_id: int
+    side: Side
+    amount: Money
+    balance_after: Money
+    booking_date: date
+    kind: str
+    narrative: str
+    booked_at: datetime
+    value_date: date
+
+    @property
+    def signed(self) -> Money:
+        """Above zero when a customer's account received it."""
+        return self.amount if self.side is Side.CREDIT else -self.amount
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPosting:
+    """One side of an entry, with the account it moved."""
+
+    account_id: int
+    number: str
+    name: str
+    chart_code: str
+    seq: int
+    side: Side
+    amount: Money
+    balance_after: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A journal entry with its postings; none when it was refused, or only touched a hold."""
+
+    id: int
+    caller: str
+    kind: str
+    narrative: str
+    booking_date: date
+    value_date: date
+    booked_at: datetime
+    reverses: int | None
+    reversed_by: int | None
+    hold_id: int | None
+    refusal: str | None
+    postings: tuple[EntryPosting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRow:
+    """A hold that still reserves something."""
+
+    id: int
+    account_id: int
+    remaining: Money
+    expires_at: datetime | None
+    narrative: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrialLine:
+    """One line of the trial balance; minor units on the chart line's normal side."""
+
+    chart_code: str
+    normal_side: Side
+    currency: str
+    accounts: int
+    balance: Money
+
+    @property
+    def debit(self) -> Money:
+        """What stands in the debit column."""
+        return self._column(Side.DEBIT)
+
+    @property
+    def credit(self) -> Money:
+        """What stands in the credit column."""
+        return self._column(Side.CREDIT)
+
+    def _column(self, side: Side) -> Money:
+        positive = (self.normal_side is side) == (self.balance.minor_units >= 0)
+        return Money(abs(self.balance.minor_units) if positive else 0, self.currency)
+
+
+def _account(reader: sa.Connection, query: sa.Select[Any]) -> LedgerAccount | None:
+    row = reader.execute(query).first()
+    return LedgerAccount(*row) if row else None
+
+
+def account(reader: sa.Connection, account_id: int) -> LedgerAccount | None:
+    """The ledger account, if there is one."""
+    return _account(reader, sa.select(*_ACCOUNT_COLUMNS).where(ledger_accounts.c.id == account_id))
+
+
+def account_by_number(reader: sa.Connection, number: str) -> LedgerAccount | None:
+    """The ledger account of this number, if there is one."""
+    return _account(reader, sa.select(*_ACCOUNT_COLUMNS).where(ledger_accounts.c.number == number))
+
+
+def lock(tx: sa.Connection, account_id: int) -> LedgerAccount:
+    """The ledger account, locked until the transaction ends."""
+    query = dialect_of(tx).lock(sa.select(*_ACCOUNT_COLUMNS).where(ledger_accounts.c.id == account_id))
+    found = _account(tx, query)
+    assert found is not None, account_id
+    return found
+
+
+_POSTING_COLUMNS = [
+    postings.c.account_id, postings.c.seq, postings.c.entry_id, postings.c.side, postings.c.minor_units, postings.c.balance_after,
+    postings.c.booking_date, journal_entries.c.kind, journal_entries.c.narrative, journal_entries.c.booked_at,
+    journal_entries.c.value_date, ledger_accounts.c.currency,
+]  # fmt: skip
+_POSTINGS = postings.join(journal_entries).join(ledger_accounts)
+
+
+def _posting_rows(reader: sa.Connection, query: sa.Select[Any]) -> list[PostingRow]:
+    return [_posting_row(row) for row in reader.execute(query)]
+
+
+def _posting_row(row: Iterable[Any]) -> PostingRow:
+    account_id, seq, entry_id, side, minor, after, booking_date, kind, narrative, booked_at, value_date, currency = row
+    amount, balance = Money(minor, currency), Money(after, currency)
+    return PostingRow(
+        account_id, seq, entry_id, Side(side), amount, balance, booking_date, kind, narrative, booked_at, value_date
+    )
+
+
+def page_before(reader: sa.Connection, account_id: int, *, seq: int | None, limit: int) -> list[PostingRow]:
+    """The `limit` postings just before `seq` (None: the newest), newest first."""
+    query = sa.select(*_POSTING_COLUMNS).select_from(_POSTINGS).where(postings.c.account_id == account_id)
+    if seq is not None:
+        query = query.where(postings.c.seq < seq)
+    return _posting_rows(reader, query.order_by(postings.c.seq.desc()).limit(limit))
+
+
+def postings_between(
+    reader: sa.Connection, account_id: int, first: date, last: date, *, limit: int
+) -> list[PostingRow]:
+    """The first `limit` postings booked from `first` to `last`, both included, in the order of their days."""
+    query = (
+        sa.select(*_POSTING_COLUMNS)
+        .select_from(_POSTINGS)
+        .where(postings.c.account_id == account_id, postings.c.booking_date.between(first, last))
+        .order_by(postings.c.booking_date, postings.c.seq)
+        .limit(limit)
+    )
+    return _posting_rows(reader, query)
+
+
+def opening_and_postings(
+    reader: sa.Connection, account_id: int, first: date, last: date, *, limit: int
+) -> tuple[Money, list[PostingRow]]:
+    """The balance before `first`, and what `postings_between` answers.
+
+    In one query, so that a payment booked meanwhile is in both or in neither.
+    """
+    since = (
+        sa.select(sa.func.coalesce(sa.func.sum(_signed()), 0))
+        .select_from(postings.join(ledger_accounts))
+        .where(postings.c.account_id == account_id, postings.c.booking_date >= first)
+        .scalar_subquery()
+    )
+    found = (
+        sa.select(*_POSTING_COLUMNS)
+        .select_from(_POSTINGS)
+        .where(postings.c.account_id == account_id, postings.c.booking_date.between(first, last))
+        .order_by(postings.c.booking_date, postings.c.seq)
+        .limit(limit)
+        .subquery()
+    )
+    # The outer join gives a row, with the opening balance, also when the period is empty.
+    query = (
+        sa.select(ledger_accounts.c.balance - since, ledger_accounts.c.currency, *found.c)
+        .select_from(ledger_accounts.outerjoin(found, found.c.account_id == ledger_accounts.c.id))
+        .where(ledger_accounts.c.id == account_id)
+        .order_by(found.c.booking_date, found.c.seq)
+    )
+    rows = reader.execute(query).all()
+    opening, currency = rows[0][:2]
+    return Money(int(opening), currency), [_posting_row(row[2:]) for row in rows if row[2] is not None]
+
+
+def _signed() -> sa.ColumnElement[int]:
+    """A posting's amount, positive on its account's normal side."""
+    return sa.case(
+        (postings.c.side == ledger_accounts.c.normal_side, postings.c.minor_units), else_=-postings.c.minor_units
+    )
+
+
+def balance_as_of(reader: sa.Connection, account_id: int, day: date) -> Money:
+    """The balance at the end of `day`, whatever was booked later: what it is now, less what came after."""
+    since = postings.join(ledger_accounts)
+    later = (
+        sa.select(sa.func.coalesce(sa.func.sum(_signed()), 0))
+        .select_from(since)
+        .where(postings.c.account_id == account_id, postings.c.booking_date > day)
+        .scalar_subquery()
+    )
+    query = sa.select(ledger_accounts.c.balance - later, ledger_accounts.c.currency).where(
+        ledger_accounts.c.id == account_id
+    )
+    balance, currency = reader.execute(query).one()
+    return Money(int(balance), currency)
+
+
+def entry(reader: sa.Connection, entry_id: int) -> Entry | None:
+    """A journal entry with its postings in order, if there is one."""
+    later = journal_entries.alias("later")
+    query = (
+        sa.select(journal_entries, later.c.id.label("reversed_by"))
+        .outerjoin(later, later.c.reverses == journal_entries.c.id)
+        .where(journal_entries.c.id == entry_id)
+    )
+    row = reader.execute(query).first()
+    if row is None:
+        return None
+    return Entry(
+        row.id, row.caller, row.kind, row.narrative, row.booking_date, row.value_date, row.booked_at, row.reverses, row.reversed_by,
+        row.hold_id, row.refusal, _entry_postings(reader, entry_id),
+    )  # fmt: skip
+
+
+def _entry_postings(reader: sa.Connection, entry_id: int) -> tuple[EntryPosting, ...]:
+    query = (
+        sa.select(
+            postings.c.account_id, ledger_accounts.c.number, ledger_accounts.c.name, ledger_accounts.c.chart_code, postings.c.seq,
+            postings.c.side, postings.c.minor_units, postings.c.balance_after, ledger_accounts.c.currency,
+        )
+        .join_from(postings, ledger_accounts)
+        .where(postings.c.entry_id == entry_id)
+        .order_by(postings.c.side.desc(), postings.c.account_id)
+    )  # fmt: skip
+    return tuple(
+        EntryPosting(
+            account_id, number, name, chart_code, seq, Side(side), Money(minor, currency), Money(after, currency)
+        )
+        for account_id, number, name, chart_code, seq, side, minor, after, currency in reader.execute(query)
+    )
+
+
+def entry_by_key(reader: sa.Connection, caller: str, key: str) -> int | None:
+    """The id of the entry that `caller` asked for by `key`, posted or refused, if it ever arrived."""
+    query = sa.select(journal_entries.c.id).where(
+        journal_entries.c.caller == caller, journal_entries.c.idempotency_key == key
+    )
+    return reader.execute(query).scalar()
+
+
+def active_holds(reader: sa.Connection, account_id: int) -> list[HoldRow]:
+    """The account's holds that still reserve something, oldest first."""
+    return _holds(reader, sa.select(holds.c.id).where(holds.c.account_id == account_id, holds.c.remaining > 0))
+
+
+def expired_holds(reader: sa.Connection, at: datetime, *, after: int = 0, limit: int) -> list[HoldRow]:
+    """The first `limit` holds after id `after` whose time was over at `at` and that still reserve something."""
+    due = sa.select(holds.c.id).where(holds.c.expires_at <= at, holds.c.remaining > 0, holds.c.id > after)
+    return _holds(reader, due.order_by(holds.c.id).limit(limit))
+
+
+def _holds(reader: sa.Connection, chosen: sa.Select[Any]) -> list[HoldRow]:
+    these = chosen.subquery()
+    query = (
+        sa.select(
+            holds.c.id,
+            holds.c.account_id,
+            holds.c.remaining,
+            ledger_accounts.c.currency,
+            holds.c.expires_at,
+            journal_entries.c.narrative,
+        )
+        .select_from(
+            holds.join(these, these.c.id == holds.c.id).join(journal_entries, journal_entries.c.id == holds.c.id)
+        )
+        .join(ledger_accounts, ledger_accounts.c.id == holds.c.account_id)
+        .order_by(holds.c.id)
+    )
+    return [
+        HoldRow(hold_id, account_id, Money(left, currency), expires, why)
+        for hold_id, account_id, left, currency, expires, why in reader.execute(query)
+    ]
+
+
+def trial_balance(reader: sa.Connection, day: date | None = None) -> list[TrialLine]:
+    """What stands on each line of the chart, per currency: now, or at the end of `day`."""
+    if day is None:
+        balance = sa.func.sum(ledger_accounts.c.balance)
+        query = sa.select(ledger_accounts.c.chart_code, ledger_accounts.c.currency, sa.func.count(), balance)
+    else:
+        moved = sa.func.coalesce(sa.func.sum(_signed()), 0)
+        query = sa.select(
+            ledger_accounts.c.chart_code,
+            ledger_accounts.c.currency,
+            sa.func.count(ledger_accounts.c.id.distinct()),
+            moved,
+        ).outerjoin(postings, sa.and_(postings.c.account_id == ledger_accounts.c.id, postings.c.booking_date <= day))
+    rows = reader.execute(query.group_by(ledger_accounts.c.chart_code, ledger_accounts.c.currency))
+    found = {(code, currency): (accounts, int(total)) for code, currency, accounts, total in rows}
+    return [
+        TrialLine(code, CHART[code].normal_side, currency, *_line(found[code, currency], currency))
+        for code, currency in sorted(found, key=lambda key: (list(CHART).index(key[0]), key[1]))
+    ]
+
+
+def _line(found: tuple[int, int], currency: str) -> tuple[int, Money]:
+    return found[0], Money(found[1], currency)
+
+
+def moved_by(reader: sa.Connection, caller: str) -> dict[int, int]:
+    """What the entries of one caller did to each account they touched, in minor units on its normal side."""
+    query = (
+        sa.select(postings.c.account_id, sa.func.sum(_signed()))
+        .select_from(postings.join(ledger_accounts).join(journal_entries))
+        .where(journal_entries.c.caller == caller)
+        .group_by(postings.c.account_id)
+    )
+    return {account_id: int(total) for account_id, total in reader.execute(query)}

@@ -1,0 +1,1 @@
+"""The older retail-banking app's database: read, reconciled, brought in."""

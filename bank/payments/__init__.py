@@ -1,0 +1,1 @@
+"""Moving money for people: cash at the till, transfers, reversals."""

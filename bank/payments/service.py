@@ -1,0 +1,224 @@
+"""Cash at the till, transfers, holds and reversals: each is one call of the ledger's door."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from bank.accounts import service as accounts
+from bank.accounts import store as account_store
+from bank.accounts.store import Account
+from bank.audit import store as audit
+from bank.audit.model import Author
+from bank.errors import Forbidden, Invalid, Missing
+from bank.ledger import service as ledger
+from bank.ledger import store as ledger_store
+from bank.ledger.errors import NotReversible
+from bank.ledger.model import JournalEntry, Limits, Outcome, Posting, Release, Replayed, Reserve, Side
+from bank.money import Money
+from bank.payments.model import Receipt, TransferOrder
+from bank.storage.transaction import Bank
+
+
+class SameAccount(Invalid):
+    """The payment would go from an account to itself."""
+
+    code = "same_account"
+
+    def __init__(self) -> None:
+        super().__init__("Choose two different accounts: this one would pay itself.")
+
+
+class UnknownPayee(Invalid):
+    """No account has the number that was typed."""
+
+    code = "unknown_payee"
+
+    def __init__(self) -> None:
+        super().__init__("There is no account of this number at this bank. Check the number with whoever you pay.")
+
+
+class NoTill(Forbidden):
+    """This member of staff has no till."""
+
+    code = "no_till"
+
+    def __init__(self) -> None:
+        super().__init__("You have no till. An executive can give you the role of teller or cashier, which has one.")
+
+
+class NoSuchEntry(Missing):
+    """There is no such entry, or none this person may see."""
+
+    code = "no_such_entry"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such movement.")
+
+
+def deposit(
+    bank: Bank, account: Account, amount: Money, *, till_id: int | None, key: str, by: Author, narrative: str = ""
+) -> Receipt:
+    """Take cash into the till for the account.
+
+    Raises:
+        Refused: the ledger's own reason; nothing moved.
+    """
+    postings = _move(_till(till_id), account.id, amount)
+    return _post(bank, _entry(by, key, "deposit", narrative or "Cash deposit", postings))
+
+
+def withdraw(
+    bank: Bank, account: Account, amount: Money, *, till_id: int | None, key: str, by: Author, narrative: str = ""
+) -> Receipt:
+    """Pay cash out of the till from the account, within its limits.
+
+    Raises:
+        Refused: the ledger's own reason; nothing moved.
+    """
+    postings = _move(account.id, _till(till_id), amount)
+    return _post(bank, _entry(by, key, "withdrawal", narrative or "Cash withdrawal", postings, limits=_limits(bank)))
+
+
+def transfer(bank: Bank, order: TransferOrder, *, by: Author) -> Receipt:
+    """Pay from one customer's account to another's, or between one's own, where no limits apply.
+
+    Who may use the paying account is the caller's to check.
+
+    Raises:
+        SameAccount: both accounts are the same.
+        Refused: the ledger's own reason; nothing moved.
+    """
+    if order.from_account_id == order.to_account_id:
+        raise SameAccount
+    with bank.reader() as reader:
+        own = account_store.share_an_owner(reader, order.from_account_id, order.to_account_id)
+    postings = _move(order.from_account_id, order.to_account_id, order.amount)
+    narrative = order.reference or "Transfer"
+    return _post(bank, _entry(by, order.key, "transfer", narrative, postings, limits=None if own else _limits(bank)))
+
+
+def reverse(bank: Bank, entry_id: int, *, key: str, by: Author, reason: str) -> Receipt:
+    """Book the opposite of an entry, once, and say why in the audit trail.
+
+    Raises:
+        NoSuchEntry: there is no such entry.
+        AlreadyReversed: it was reversed before.
+        NotReversible: it moved nothing, or is a reversal itself.
+        InsufficientFunds: what it brought has been spent.
+    """
+
+    def use_case(tx: sa.Connection) -> Outcome:
+        original = ledger_store.entry(tx, entry_id)
+        if original is None:
+            raise NoSuchEntry
+        if not original.postings or original.reverses:
+            raise NotReversible({"entry": entry_id})
+        [outcome] = ledger.post_in(
+            tx, [ledger.reversal(original, key=key, by=by, narrative=f"Reversal: {original.narrative}"[:200])]
+        )
+        if not isinstance(outcome, Replayed):
+            audit.record(
+                tx, "entry.reversal", f"entry:{entry_id}", by=by, reason=reason, details={"outcome": _told(outcome)}
+            )
+        return outcome
+
+    return _receipt(bank.run(use_case))
+
+
+def close_account(
+    bank: Bank, account: Account, *, till_id: int | None, key: str, by: Author, reason: str
+) -> Receipt | None:
+    """Pay out in cash what is on the account, and close it, both or neither; None when nothing was on it.
+
+    Raises:
+        Refused: the ledger's own reason (frozen, a hold, an overdraft); the account stays as it was.
+    """
+
+    def use_case(tx: sa.Connection) -> Outcome | None:
+        outcome = None
+        balance = ledger_store.lock(tx, account.id).balance_money
+        if balance.minor_units > 0:
+            postings = _move(account.id, _till(till_id), balance)
+            [outcome] = ledger.post_in(tx, [_entry(by, key, "closing_payout", "Paid out at closing", postings)])
+            # Its refusal is not remembered: the whole use case is undone by this exception.
+            outcome.or_raise()
+        accounts.close(tx, account, by=by, reason=reason)
+        return outcome
+
+    outcome = bank.run(use_case)
+    return _receipt(outcome) if outcome else None
+
+
+def place_hold(
+    bank: Bank, account: Account, amount: Money, *, expires_at: datetime | None, key: str, by: Author, reason: str
+) -> Receipt:
+    """Keep part of an account's money from being spent.
+
+    Raises:
+        Refused: the ledger's own reason.
+    """
+    hold = Reserve(account.id, amount, expires_at)
+    return _post(bank, _entry(by, key, "hold", reason, (), hold=hold))
+
+
+def release_hold(bank: Bank, account: Account, hold_id: int, *, key: str, by: Author, reason: str) -> Receipt:
+    """Give back what a hold still reserves.
+
+    Raises:
+        Refused: there is no such hold on this account, or it has ended.
+    """
+    return _post(bank, _entry(by, key, "hold_release", reason, (), hold=Release(hold_id, account.id)))
+
+
+def _till(till_id: int | None) -> int:
+    if till_id is None:
+        raise NoTill
+    return till_id
+
+
+def _move(from_id: int, to_id: int, amount: Money) -> tuple[Posting, Posting]:
+    """Debit one account, credit the other."""
+    return Posting(from_id, Side.DEBIT, amount), Posting(to_id, Side.CREDIT, amount)
+
+
+def _limits(bank: Bank) -> Limits:
+    return Limits(bank.settings.limit_per_payment_minor, bank.settings.limit_per_day_minor)
+
+
+def _entry(
+    by: Author,
+    key: str,
+    kind: str,
+    narrative: str,
+    postings: tuple[Posting, ...],
+    *,
+    limits: Limits | None = None,
+    hold: Reserve | Release | None = None,
+) -> JournalEntry:
+    return JournalEntry(
+        caller=by.who,
+        idempotency_key=key,
+        kind=kind,
+        narrative=narrative,
+        booking_date=by.business_date,
+        value_date=by.business_date,
+        booked_at=by.at,
+        postings=postings,
+        limits=limits,
+        hold=hold,
+    )
+
+
+def _post(bank: Bank, entry: JournalEntry) -> Receipt:
+    [outcome] = ledger.post(bank, [entry])
+    return _receipt(outcome)
+
+
+def _receipt(outcome: Outcome) -> Receipt:
+    return Receipt(outcome.or_raise(), replayed=isinstance(outcome, Replayed))
+
+
+def _told(outcome: Outcome) -> str:
+    return type(outcome).__name__.lower()

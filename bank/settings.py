@@ -1,0 +1,267 @@
+"""Settings: the only reader of the environment; one value, complete or refused."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeVar
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from bank.money import InvalidAmount, Money, parse_amount
+
+Environment = Literal["development", "production"]
+T = TypeVar("T")
+
+# What a laptop gets when nothing is set. They are published here, so production refuses them.
+DEVELOPMENT_SECRET_KEY: Final = "development-only-secret-key-known-to-everyone"  # noqa: S105
+DEVELOPMENT_IDENTITY_KEY: Final = base64.urlsafe_b64encode(b"development-only-identity-key-32").decode()
+DEVELOPMENT_DATABASE_URL: Final = "sqlite:///var/bank.sqlite"
+
+_DRIVERS: Final = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql+psycopg2",
+    "postgres": "postgresql+psycopg2",
+    "postgresql+psycopg2": "postgresql+psycopg2",
+    "mysql": "mysql+pymysql",
+    "mysql+pymysql": "mysql+pymysql",
+}
+_LOCAL_HOSTS: Final = {"", "localhost", "127.0.0.1", "::1"}
+
+
+class SettingsRefused(ValueError):
+    """Every missing or weak setting, one sentence each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this bank is run. docs/reference/settings.md explains each one."""
+
+    database_url: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    identity_keys: tuple[str, ...] = field(repr=False)
+    bank_env: Environment = "development"
+    bank_name: str = "Our Bank"
+    currency: str = "USD"
+    business_timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("America/New_York"))
+    limit_per_payment_minor: int = 1_000_000
+    limit_per_day_minor: int = 2_500_000
+    customer_idle_seconds: int = 300
+    staff_idle_seconds: int = 900
+    session_absolute_seconds: int = 12 * 3600
+    one_time_code_seconds: int = 7 * 24 * 3600
+    proxy_hops: int = 0
+    pool_size: int = 10
+    statement_seconds: int = 15
+    password_memory_kib: int = 65_536
+    password_hashers: int = 2
+
+    @property
+    def production(self) -> bool:
+        """Is this the real thing?"""
+        return self.bank_env == "production"
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read the environment; report every missing or weak setting at once.
+
+        Raises:
+            SettingsRefused: listing each problem with what to do about it.
+        """
+        reader = _Reader(env)
+        production = reader.choice("BANK_ENV", ("development", "production"), "development") == "production"
+        currency = reader.text("CURRENCY", "USD", r"[A-Z]{3}", "must be a three-letter ISO 4217 code like USD")
+        settings = cls(
+            bank_env="production" if production else "development",
+            database_url=reader.database_url(production),
+            secret_key=reader.secret_key(production),
+            identity_keys=reader.identity_keys(production),
+            bank_name=reader.text(
+                "BANK_NAME", None if production else "Our Bank", r".{1,60}", "must be 1 to 60 characters"
+            ),
+            currency=currency,
+            business_timezone=reader.timezone("BUSINESS_TIMEZONE", None if production else "America/New_York"),
+            limit_per_payment_minor=reader.amount("LIMIT_PER_PAYMENT", "10000", currency),
+            limit_per_day_minor=reader.amount("LIMIT_PER_DAY", "25000", currency),
+            customer_idle_seconds=reader.number("CUSTOMER_IDLE_SECONDS", 300, 60, 3600),
+            staff_idle_seconds=reader.number("STAFF_IDLE_SECONDS", 900, 60, 3600),
+            session_absolute_seconds=reader.number("SESSION_ABSOLUTE_SECONDS", 12 * 3600, 600, 24 * 3600),
+            one_time_code_seconds=reader.number("ONE_TIME_CODE_SECONDS", 7 * 24 * 3600, 300, 30 * 24 * 3600),
+            proxy_hops=reader.number("PROXY_HOPS", 0, 0, 5),
+            pool_size=reader.number("POOL_SIZE", 10, 1, 100),
+            statement_seconds=reader.number("STATEMENT_SECONDS", 15, 3, 50),
+            password_memory_kib=reader.number("PASSWORD_MEMORY_KIB", 65_536, 8_192, 1_048_576),
+            password_hashers=reader.number("PASSWORD_HASHERS", 2, 1, 16),
+        )
+        if reader.problems:
+            raise SettingsRefused(reader.problems)
+        return settings
+
+    def shown(self) -> dict[str, str]:
+        """Each setting by its variable's name, with secrets masked."""
+        return {
+            "BANK_ENV": self.bank_env,
+            "DATABASE_URL": masked_url(self.database_url),
+            "SECRET_KEY": "********",
+            "IDENTITY_KEYS": ", ".join("********" for _ in self.identity_keys),
+            "BANK_NAME": self.bank_name,
+            "CURRENCY": self.currency,
+            "BUSINESS_TIMEZONE": self.business_timezone.key,
+            "LIMIT_PER_PAYMENT": Money(self.limit_per_payment_minor, self.currency).plain,
+            "LIMIT_PER_DAY": Money(self.limit_per_day_minor, self.currency).plain,
+            "CUSTOMER_IDLE_SECONDS": str(self.customer_idle_seconds),
+            "STAFF_IDLE_SECONDS": str(self.staff_idle_seconds),
+            "SESSION_ABSOLUTE_SECONDS": str(self.session_absolute_seconds),
+            "ONE_TIME_CODE_SECONDS": str(self.one_time_code_seconds),
+            "PROXY_HOPS": str(self.proxy_hops),
+            "POOL_SIZE": str(self.pool_size),
+            "STATEMENT_SECONDS": str(self.statement_seconds),
+            "PASSWORD_MEMORY_KIB": str(self.password_memory_kib),
+            "PASSWORD_HASHERS": str(self.password_hashers),
+        }
+
+
+def normalised_url(url: str) -> str:
+    """The URL with the driver this bank uses, whatever spelling of the database was given.
+
+    >>> normalised_url("postgres://bank@db/bank")
+    'postgresql+psycopg2://bank@db/bank'
+
+    Raises:
+        ValueError: it names no database that the bank knows.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in _DRIVERS:
+        raise ValueError("must begin with sqlite:///, postgresql:// or mysql://")
+    if scheme == "sqlite" and rest.partition("?")[0] in ("", "/", "/:memory:"):
+        raise ValueError("must name a file, like sqlite:///var/bank.sqlite: the bank's processes cannot share memory")
+    return f"{_DRIVERS[scheme]}://{rest}"
+
+
+def masked_url(url: str) -> str:
+    """The URL without its password, wherever it stands.
+
+    >>> masked_url("postgresql://bank:secret@db/bank?sslpassword=other")
+    'postgresql://bank:********@db/bank?sslpassword=********'
+    """
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    name = user.partition(":")[0]
+    netloc = f"{name}:********@{host}" if ":" in user else parts.netloc
+    query = re.sub(r"(?i)(\w*passw\w*)=[^&]*", r"\1=********", parts.query)
+    return urlunsplit((parts.scheme, netloc, parts.path, query, parts.fragment)) if netloc else url
+
+
+def verifies_certificate(url: str) -> bool:
+    """Does the connection stay on this machine, or prove who it speaks to?"""
+    parts = urlsplit(url)
+    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    if parts.scheme.startswith("sqlite") or "unix_socket" in query:
+        return True
+    host = query.get("host", parts.hostname or "")
+    if host in _LOCAL_HOSTS or host.startswith("/"):
+        return True
+    if parts.scheme.startswith("postgres"):
+        return query.get("sslmode") == "verify-full"
+    return "ssl_ca" in query and query.get("ssl_check_hostname", "true") == "true"
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads one variable at a time and collects what is wrong."""
+
+    env: Mapping[str, str]
+    problems: list[str] = field(default_factory=list)
+
+    def _value(self, name: str, default: str | None, read: Callable[[str], T], otherwise: T) -> T:
+        text = self.env.get(name, "").strip() or default
+        if text is None:
+            self.problems.append(f"{name} is missing. docs/reference/settings.md says what it is for.")
+            return otherwise
+        try:
+            return read(text)
+        except ValueError as problem:
+            self.problems.append(f"{name} {problem}.")
+            return otherwise
+
+    def text(self, name: str, default: str | None, pattern: str, rule: str) -> str:
+        def read(text: str) -> str:
+            if not re.fullmatch(pattern, text):
+                raise ValueError(rule)
+            return text
+
+        return self._value(name, default, read, "")
+
+    def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
+        return self.text(name, default, "|".join(choices), f"must be one of {', '.join(choices)}") or default
+
+    def number(self, name: str, default: int, least: int, most: int) -> int:
+        def read(text: str) -> int:
+            if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+                raise ValueError(f"must be a whole number from {least} to {most}")
+            return int(text)
+
+        return self._value(name, str(default), read, default)
+
+    def amount(self, name: str, default: str, currency: str) -> int:
+        def read(text: str) -> int:
+            try:
+                return parse_amount(text, currency).minor_units
+            except InvalidAmount as problem:
+                raise ValueError(f"must be an amount: {str(problem).rstrip('.')}") from problem
+
+        return self._value(name, default, read, 0)
+
+    def timezone(self, name: str, default: str | None) -> ZoneInfo:
+        def read(text: str) -> ZoneInfo:
+            if text not in available_timezones():
+                raise ValueError("must be a name like America/New_York from the IANA time zone database")
+            return ZoneInfo(text)
+
+        return self._value(name, default, read, ZoneInfo("UTC"))
+
+    def database_url(self, production: bool) -> str:
+        def read(text: str) -> str:
+            url = normalised_url(text)
+            if production and not verifies_certificate(url):
+                raise ValueError(
+                    "must verify the server's certificate in production: add ?sslmode=verify-full&sslrootcert=FILE"
+                    " (PostgreSQL) or ?ssl_ca=FILE (MySQL)"
+                )
+            return url
+
+        return self._value("DATABASE_URL", None if production else DEVELOPMENT_DATABASE_URL, read, "")
+
+    def secret_key(self, production: bool) -> str:
+        def read(text: str) -> str:
+            if production and (len(text) < 32 or len(set(text)) < 10 or text == DEVELOPMENT_SECRET_KEY):
+                raise ValueError("is weak: make one with `bank keys new`")
+            return text
+
+        return self._value("SECRET_KEY", None if production else DEVELOPMENT_SECRET_KEY, read, "")
+
+    def identity_keys(self, production: bool) -> tuple[str, ...]:
+        def read(text: str) -> tuple[str, ...]:
+            keys = tuple(key.strip() for key in text.split(","))
+            for key in keys:
+                if _key_length(key) != 32 or (production and key == DEVELOPMENT_IDENTITY_KEY):
+                    raise ValueError("must be comma-separated keys as `bank keys new` makes them, the newest first")
+                if production and key == self.env.get("SECRET_KEY", "").strip():
+                    raise ValueError("must be other keys than SECRET_KEY")
+            return keys
+
+        return self._value("IDENTITY_KEYS", None if production else DEVELOPMENT_IDENTITY_KEY, read, ())
+
+
+def _key_length(key: str) -> int:
+    try:
+        return len(base64.urlsafe_b64decode(key.encode()))
+    except (binascii.Error, ValueError):
+        return 0

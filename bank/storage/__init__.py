@@ -1,0 +1,1 @@
+"""Where rows are kept: engines, transactions, and the places where databases differ."""

@@ -1,0 +1,168 @@
+"""What every database must answer in its own way."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+Message = dict[str, Any]
+Answer = list[Any]
+
+#: Stands in the names and the message of the triggers that close a bank to writing.
+CLOSED = "closed_to_writing"
+
+#: Separates statements in the .sql files, for databases that take one at a time.
+NEXT_STATEMENT = "\n--;;\n"
+
+
+class Dialect(ABC):
+    """Where our databases differ."""
+
+    name: str
+    begin = "BEGIN"
+    #: What opens a transaction whose every read sees the same instant, while others go on writing.
+    begin_snapshot: tuple[str, ...] = ("BEGIN",)
+    #: Lets a change of a table give up after 5 seconds of waiting: behind it, everybody else waits too.
+    short_patience: str
+    #: Lists this schema's triggers: their names and their tables'.
+    triggers: str
+
+    @abstractmethod
+    def connect_args(self, statement_seconds: int | None) -> dict[str, Any]:
+        """What the driver is told when it connects; no statement runs longer than `statement_seconds`.
+
+        A lock is waited for a third of that, so that a page can try again, or say in time that it could not.
+        """
+
+    def on_connect(self, dbapi_connection: Any) -> None:
+        """Prepare a new connection."""
+
+    def lock(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        """Hold the selected rows until the transaction ends."""
+        return query.with_for_update()
+
+    @abstractmethod
+    def lost_a_race(self, error: sa.exc.DBAPIError) -> bool:
+        """Did the database give up this transaction for another's sake, so that trying again is right?"""
+
+    def gave_up(self, error: sa.exc.DBAPIError) -> bool:
+        """Did the database take the statement back unfinished: out of time or space, or taking no writes for now?"""
+        return False
+
+    def broke_off(self, error: sa.exc.DBAPIError) -> bool:
+        """Did the connection, or the statement on it, end so that nobody knows how far it came?"""
+        return error.connection_invalidated
+
+    @abstractmethod
+    def post(self, connection: sa.Connection, batch: list[Message]) -> list[Answer]:
+        """Put the batch through the door, in a database transaction of its own."""
+
+    @abstractmethod
+    def post_in(self, tx: sa.Connection, batch: list[Message]) -> list[Answer]:
+        """Put the batch through the door, within the caller's transaction."""
+
+    @contextmanager
+    def snapshot(self, connection: sa.Connection) -> Iterator[None]:
+        """Let every read of the body see the same instant; others may write meanwhile."""
+        for statement in self.begin_snapshot:
+            connection.exec_driver_sql(statement)
+        try:
+            yield
+        finally:
+            if not connection.invalidated:
+                connection.exec_driver_sql("ROLLBACK")
+
+    def in_byte_order(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """The column so that it sorts alike on every database, whatever the server's language."""
+        return column
+
+    def refusals_of_writing(self, table: str) -> dict[str, str]:
+        """Triggers by name, and the statement that makes each: together they refuse every change of a row."""
+        return {
+            f"{CLOSED}_{event.lower()}_{table}": self.refusal_of_writing(event, table)
+            for event in ("INSERT", "UPDATE", "DELETE")
+        }
+
+    @abstractmethod
+    def refusal_of_writing(self, event: str, table: str) -> str:
+        """The statement that makes the trigger for one kind of event."""
+
+    def allow_writing(self, trigger: str, table: str) -> str:
+        """The statement that takes back one of `refusals_of_writing`."""
+        return f"DROP TRIGGER {trigger}"
+
+    def is_closed(self, error: sa.exc.DBAPIError) -> bool:
+        """Was the statement refused because the bank is closed to writing?"""
+        return CLOSED in str(error.orig)
+
+    def continue_ids(self, connection: sa.Connection, table: str, column: str) -> None:
+        """Let generated ids go on after the greatest one; most databases see to it themselves."""
+
+    @abstractmethod
+    def one_migrator(self, connection: sa.Connection) -> AbstractContextManager[None]:
+        """Keep every other migrator waiting; where the database can, in one transaction that fails as a whole."""
+
+    @abstractmethod
+    def grants(self, connection: sa.Connection, role: str) -> list[str]:
+        """The statements that give the application's role what it needs and nothing more."""
+
+    def statements(self, connection: sa.Connection, prefix: str) -> list[str]:
+        """What no portable operation can say: this database's .sql files of a migration, statement by statement."""
+        scripts = sorted(Path(__file__).parent.glob(f"{self.name}_{prefix}*.sql"))
+        return [statement for script in scripts for statement in script.read_text().split(NEXT_STATEMENT)]
+
+
+@contextmanager
+def in_transaction(connection: sa.Connection, begin: str) -> Iterator[None]:
+    """Bracket the body in a database transaction of an autocommit connection."""
+    connection.exec_driver_sql(begin)
+    try:
+        yield
+        connection.exec_driver_sql("COMMIT")
+    except BaseException:
+        if not connection.invalidated:
+            # A refused COMMIT may have ended the transaction already; what was refused is what counts.
+            with suppress(sa.exc.DBAPIError):
+                connection.exec_driver_sql("ROLLBACK")
+        raise
+
+
+#: What the application may do, by table; the ledger's rows are written by the door alone.
+ALL: Final = None
+#: Each right with the columns it is limited to, or ALL.
+RIGHTS: Final[dict[str, dict[str, tuple[str, ...] | None]]] = {
+    "ledger_accounts": {
+        "SELECT": ALL,
+        "INSERT": ("number", "name", "chart_code", "normal_side", "currency", "floor", "opened_at"),
+        "UPDATE": ("name", "status", "floor", "limit_per_payment", "limit_per_day"),
+    },
+    "journal_entries": {"SELECT": ALL},
+    "postings": {"SELECT": ALL},
+    "holds": {"SELECT": ALL},
+    "audit_records": {"SELECT": ALL, "INSERT": ALL},
+    "number_series": {"SELECT": ALL, "UPDATE": ("next_serial",)},
+    "customers": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ALL},
+    "accounts": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ALL},
+    "account_holders": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ALL, "DELETE": ALL},
+    "staff": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ALL},
+    "customer_logins": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ALL},
+    "one_time_codes": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ALL},
+    "sessions": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ALL, "DELETE": ALL},
+    "throttles": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ALL, "DELETE": ALL},
+    "bank_facts": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ALL},
+    "alembic_version": {"SELECT": ALL},
+}
+
+
+def table_grants(role: str) -> list[str]:
+    """GRANT statements for RIGHTS, in the words that PostgreSQL and MySQL share."""
+    return [f"GRANT {', '.join(_words(rights))} ON {table} TO {role}" for table, rights in RIGHTS.items()]
+
+
+def _words(rights: dict[str, tuple[str, ...] | None]) -> list[str]:
+    return [right if columns is ALL else f"{right} ({', '.join(columns)})" for right, columns in rights.items()]

@@ -1,0 +1,34 @@
+"""Connections to the database that DATABASE_URL names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from bank.settings import normalised_url
+from bank.storage.dialects import DIALECTS
+
+
+def make_engine(url: str, *, pool_size: int = 5, statement_seconds: int | None = None) -> sa.Engine:
+    """An engine whose connections commit each statement by themselves.
+
+    So a page costs the database one message per query, and whoever needs several
+    statements to hold together says so: `Bank.run`. `statement_seconds` bounds
+    each statement; None (for long jobs) does not.
+    """
+    parsed = sa.make_url(normalised_url(url))
+    if parsed.get_backend_name() == "sqlite" and parsed.database and not parsed.database.startswith("file:"):
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    dialect = DIALECTS[parsed.get_backend_name()]
+    engine = sa.create_engine(
+        parsed,
+        connect_args=dialect.connect_args(statement_seconds),
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=5,
+    )
+    sa.event.listen(engine, "connect", lambda connection, _record: dialect.on_connect(connection))
+    return engine

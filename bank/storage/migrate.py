@@ -1,0 +1,86 @@
+"""Bring the schema up or down, one migrator at a time; say whether it is up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from bank.storage.dialects import dialect_of
+from bank.storage.engine import make_engine
+
+
+def upgrade(url: str, revision: str = "head") -> str | None:
+    """Apply what is missing up to `revision`; whoever comes second waits and finds it done. Answers the new revision."""
+    return _migrate(url, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(url: str, revision: str = "-1") -> str | None:
+    """Take back migrations down to `revision` (default: the last one). Answers the new revision."""
+    return _migrate(url, lambda config: command.downgrade(config, revision))
+
+
+def grant(url: str, role: str) -> list[str]:
+    """Give the application's `role` its rights and no more; `url` is the migrator's. Answers the statements run.
+
+    Raises:
+        ValueError: the database has no roles, or the name is none.
+    """
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        statements = dialect_of(connection).grants(connection, role)
+        for statement in statements:
+            connection.execution_options(no_parameters=True).exec_driver_sql(statement)
+    engine.dispose()
+    return statements
+
+
+def current(connection: sa.Connection) -> str | None:
+    """The schema's revision; None when there is none."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_behind(revision: str | None) -> bool:
+    """Does a schema at `revision` lack what this release needs? One that this release does not know is a later one's.
+
+    We roll back code, not schema, so a release runs on its successor's schema.
+    """
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    return revision is None or (revision in known and revision != head())
+
+
+def missing(connection: sa.Connection) -> str | None:
+    """What to do about a schema that is behind; None when it is not."""
+    revision = current(connection)
+    if not is_behind(revision):
+        return None
+    return f"The schema is at {revision or 'nothing'}, and this release needs {head()}: run `bank db upgrade` first."
+
+
+def head() -> str:
+    """The revision that this release expects."""
+    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    assert newest is not None
+    return newest
+
+
+def _migrate(url: str, change: Callable[[Config], None]) -> str | None:
+    engine = make_engine(url)
+    config = _config()
+    with engine.connect() as connection, dialect_of(connection).one_migrator(connection):
+        config.attributes["connection"] = connection
+        change(config)
+        revision = current(connection)
+    engine.dispose()
+    return revision
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("bank.migrations")))
+    return config
