@@ -19,7 +19,7 @@ EXPONENTS: Final = {
 #: No single amount may be larger, so that no sum of amounts leaves a 64-bit integer.
 MAX_MINOR_UNITS: Final = 10**15
 
-_TYPED_AMOUNT = re.compile(r"(?P<whole>\d+|\d{1,3}(?:,\d{3})+)(?:\.(?P<fraction>\d+))?", re.ASCII)
+_TYPED_AMOUNT = re.compile(r"(?P<whole>\d+|[1-9]\d{0,2}(?:,\d{3})+)(?:\.(?P<fraction>\d+))?", re.ASCII)
 
 
 class InvalidAmount(Invalid):

@@ -8,8 +8,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeVar
-from urllib.parse import parse_qs, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, available_timezones
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from bank.money import InvalidAmount, Money, parse_amount
 
@@ -30,6 +32,7 @@ _DRIVERS: Final = {
     "mysql+pymysql": "mysql+pymysql",
 }
 _LOCAL_HOSTS: Final = {"", "localhost", "127.0.0.1", "::1"}
+_MYSQL_TLS: Final = {"ssl_ca", "ssl_cert", "ssl_key", "ssl_check_hostname"}
 
 
 class SettingsRefused(ValueError):
@@ -151,26 +154,25 @@ def masked_url(url: str) -> str:
     >>> masked_url("postgresql://bank:secret@db/bank?sslpassword=other")
     'postgresql://bank:********@db/bank?sslpassword=********'
     """
-    parts = urlsplit(url)
-    user, _, host = parts.netloc.rpartition("@")
-    name = user.partition(":")[0]
-    netloc = f"{name}:********@{host}" if ":" in user else parts.netloc
-    query = re.sub(r"(?i)(\w*passw\w*)=[^&]*", r"\1=********", parts.query)
-    return urlunsplit((parts.scheme, netloc, parts.path, query, parts.fragment)) if netloc else url
+    # Up to the last @: a password may hold any other character, whether or not it should.
+    without_login = re.sub(r"(?s)^([\w+]+://[^:/@]*):.*@", r"\1:********@", url)
+    return re.sub(r"(?i)(\w*passw\w*)=[^&]*", r"\1=********", without_login)
 
 
 def verifies_certificate(url: str) -> bool:
     """Does the connection stay on this machine, or prove who it speaks to?"""
-    parts = urlsplit(url)
-    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    if parts.scheme.startswith("sqlite") or "unix_socket" in query:
+    parsed = make_url(url)
+    query = parsed.normalized_query
+    if parsed.get_backend_name() == "sqlite" or "unix_socket" in query:
         return True
-    host = query.get("host", parts.hostname or "")
-    if host in _LOCAL_HOSTS or host.startswith("/"):
+    hosts = [name for names in query.get("host", (parsed.host or "",)) for name in names.split(",")]
+    if all(name in _LOCAL_HOSTS or name.startswith("/") for name in (*hosts, *query.get("hostaddr", ()))):
         return True
-    if parts.scheme.startswith("postgres"):
-        return query.get("sslmode") == "verify-full"
-    return "ssl_ca" in query and query.get("ssl_check_hostname", "true") == "true"
+    if parsed.get_backend_name() == "postgresql":
+        return query.get("sslmode") == ("verify-full",)
+    # PyMySQL has more words for TLS, each of which would undo the check of the name.
+    known = all(word in _MYSQL_TLS for word in query if word.startswith("ssl"))
+    return known and "ssl_ca" in query and query.get("ssl_check_hostname", ("true",)) == ("true",)
 
 
 @dataclass(slots=True)
@@ -230,6 +232,10 @@ class _Reader:
     def database_url(self, production: bool) -> str:
         def read(text: str) -> str:
             url = normalised_url(text)
+            try:
+                make_url(url)
+            except (ArgumentError, ValueError) as problem:
+                raise ValueError("cannot be read: a password's special characters must be percent-encoded") from problem
             if production and not verifies_certificate(url):
                 raise ValueError(
                     "must verify the server's certificate in production: add ?sslmode=verify-full&sslrootcert=FILE"

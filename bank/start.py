@@ -51,12 +51,8 @@ def database_problems(url: str) -> list[str]:
 
 
 def _schema_problems(connection: sa.Connection) -> list[str]:
-    revision = migrate.current(connection)
-    if not migrate.is_behind(revision):
-        return []
-    return [
-        f"The schema is at {revision or 'nothing'}, and this release needs {migrate.head()}: run `bank db upgrade` first."
-    ]
+    missing = migrate.missing(connection)
+    return [missing] if missing else []
 
 
 def _content_problems(connection: sa.Connection) -> list[str]:

@@ -26,6 +26,7 @@ from bank.payments import service as payments
 from bank.payments import tills
 from bank.payments.model import TransferOrder
 from bank.settings import DEVELOPMENT_IDENTITY_KEY, Settings
+from bank.storage.metadata import metadata
 from bank.storage.transaction import Bank
 
 CURRENCY = "USD"
@@ -69,6 +70,9 @@ def settings_for(url: str, **changed: Any) -> Settings:
 def a_bank(url: str, **changed: Any) -> Bank:
     """The bank on the database at `url`, with a clock to step."""
     opened = Bank.open(settings_for(url, **changed))
+    if url.startswith("sqlite"):
+        # What a test writes need not outlive the machine.
+        sa.event.listen(opened.engine, "connect", lambda file, _: file.execute("PRAGMA synchronous = OFF"))
     return Bank(opened.settings, SteppedClock(opened.settings.business_timezone), opened.engine)  # type: ignore[arg-type]  # it tells the time
 
 
@@ -132,9 +136,7 @@ class Branch:
 
     def open_account(self, owner: str, product: str, balance: int = 0) -> Account:
         """An account of the customer, with `balance` minor units from the teller's till; known as `alice_current`."""
-        account = self.bank.run(
-            accounts.open_account, self.customer(owner), product, CURRENCY, by=self._opener()
-        )
+        account = self.bank.run(accounts.open_account, self.customer(owner), product, CURRENCY, by=self._opener())
         self.accounts[f"{owner}_{product}"] = account
         if balance:
             self.deposit(account, balance)
@@ -209,11 +211,9 @@ class Branch:
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table."""
         with self.bank.reader() as reader:
-            tables = sa.MetaData()
-            tables.reflect(reader)
             return {
                 table.name: sorted(map(tuple, reader.execute(sa.select(table))), key=repr)
-                for table in tables.sorted_tables
+                for table in metadata.sorted_tables
             }
 
     def run(self, use_case: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

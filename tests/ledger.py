@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from bank.audit.model import Author
 from bank.ledger import service, store, verify
 from bank.ledger.model import CHART, JournalEntry, Outcome, Posting, Side
-from bank.ledger.store import LedgerAccount, holds, journal_entries, ledger_accounts, postings
+from bank.ledger.store import LedgerAccount
+from bank.ledger.tables import holds, journal_entries, ledger_accounts, postings
 from bank.money import Money
 from bank.settings import DEVELOPMENT_IDENTITY_KEY, Settings
 from bank.storage.transaction import Bank
@@ -135,7 +136,9 @@ def added_up(reader: sa.Connection) -> list[str]:
             if (row.seq, row.balance_after) != (seq, balance):
                 broken.append(f"{account.number}: posting {row.seq} ends at {row.balance_after}, not {balance}")
         if (account.balance, account.version) != (balance, len(mine)):
-            broken.append(f"{account.number}: {account.balance} after {account.version}, not {balance} after {len(mine)}")
+            broken.append(
+                f"{account.number}: {account.balance} after {account.version}, not {balance} after {len(mine)}"
+            )
         if account.floor is not None and balance - account.held < account.floor:
             broken.append(f"{account.number}: {balance} less {account.held} held is under {account.floor}")
         if account.status == "closed" and (balance or account.held):

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -15,8 +15,9 @@ import sqlalchemy as sa
 
 from bank.ledger import service
 from bank.ledger.model import JournalEntry, Outcome, Reserve
-from bank.ledger.store import holds, journal_entries, postings
+from bank.ledger.tables import holds, journal_entries, postings
 from bank.money import Money
+from bank.storage.errors import DatabaseAway
 from bank.storage.transaction import Bank
 from tests.ledger import NOON, a_till, an_account, balance, entry, move, opened
 
@@ -116,11 +117,22 @@ class Witness:
 
     def look(self, life: str, done: int) -> int:
         """How many batches of the life are there: those it knows to be done, and perhaps the next."""
-        with self.bank.snapshot() as reader:
-            keys = _entries(reader, life)
-            moved = _postings(reader, life)
+        batches = self.look_again(life, done)
+        assert batches <= done + 1, f"{batches} batches of {life} after {done} were acknowledged"
+        return batches
+
+    def look_again(self, life: str, done: int) -> int:
+        """How many batches of a life that goes on are there: `done` at least, and each of them whole."""
+        while True:
+            try:
+                with self.bank.snapshot() as reader:
+                    keys = _entries(reader, life)
+                    moved = _postings(reader, life)
+                break
+            except DatabaseAway:  # This connection had died with the server.
+                continue
         batches = len(keys) // BATCH_SIZE
-        assert done <= batches <= done + 1, f"{batches} batches of {life} after {done} were acknowledged"
+        assert batches >= done, f"{batches} batches of {life} after {done} were acknowledged"
         expected = {f"{life}/{number}/{place}" for number in range(batches) for place in range(BATCH_SIZE)}
         assert set(keys) == expected, f"a batch of {life} is there in part"
         for number in range(batches):
@@ -159,14 +171,11 @@ def _postings(reader: sa.Connection, life: str) -> dict[str, int]:
         .group_by(journal_entries.c.idempotency_key)
     )
     counted = {key: count for key, count in reader.execute(query)}
-    reserved = sa.select(sa.func.count()).select_from(journal_entries).outerjoin(holds).where(
-        _of_life(life), journal_entries.c.hold_change.is_not(None), holds.c.id.is_(None)
+    reserved = (
+        sa.select(sa.func.count())
+        .select_from(journal_entries)
+        .outerjoin(holds)
+        .where(_of_life(life), journal_entries.c.hold_change.is_not(None), holds.c.id.is_(None))
     )
     assert reader.execute(reserved).scalar_one() == 0, "an entry reserved, and there is no hold"
     return counted
-
-
-def many_deaths(deaths: int, seed: int) -> Callable[[], list[float]]:
-    """How many seconds each life lasts."""
-    chance = random.Random(seed)
-    return lambda: [chance.uniform(0, 0.06) for _ in range(deaths)]

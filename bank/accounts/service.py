@@ -54,8 +54,12 @@ class WrongStatus(Conflict):
     code = "wrong_status"
 
 
-def open_account(tx: sa.Connection, customer: Customer, product: str, currency: str, *, by: Author) -> Account:
+def open_account(
+    tx: sa.Connection, customer: Customer, product: str, currency: str, *, by: Author, operation: str | None = None
+) -> Account:
     """Open an account of `product` (current, savings) for the customer, with nothing on it and no overdraft.
+
+    The same `operation` (a form's own id) answers the account that it opened the first time.
 
     Raises:
         CustomerInactive: the customer is deactivated.
@@ -63,8 +67,26 @@ def open_account(tx: sa.Connection, customer: Customer, product: str, currency: 
     locked = customer_store.lock(tx, customer.id)
     if locked is None or not locked.active:
         raise customers.CustomerInactive
+    if operation and (before := _opened_by(tx, customer.id, product, operation)):
+        return before
+    number = next_number(tx, "accounts")
     return bring_in(
-        tx, customer, product, currency, number=next_number(tx, "accounts"), floor=0, by=by, action="account.opened"
+        tx, customer, product, currency, number=number, floor=0, by=by, action="account.opened", operation=operation
+    )
+
+
+def _opened_by(tx: sa.Connection, customer_id: int, product: str, operation: str) -> Account | None:
+    """The customer's account that this operation opened; whoever calls holds the customer's lock."""
+    return next(
+        (
+            account
+            for account in store.of_customer(tx, customer_id)
+            if account.product == product
+            and any(
+                details.get("operation") == operation for details in audit.details(tx, "account.opened", str(account))
+            )
+        ),
+        None,
     )
 
 
@@ -79,6 +101,7 @@ def bring_in(
     by: Author,
     action: str,
     opened: tuple[datetime, date] | None = None,
+    operation: str | None = None,
 ) -> Account:
     """Open an account under a given number and floor (minor units), as an import does.
 
@@ -101,7 +124,8 @@ def bring_in(
         action,
         f"account:{account_id}",
         by=by,
-        details={"number": number, "product": product, "owner": customer.number},
+        details={"number": number, "product": product, "owner": customer.number}
+        | ({"operation": operation} if operation else {}),
     )
     account = store.by_id(tx, account_id)
     assert account is not None
@@ -117,6 +141,8 @@ def add_holder(tx: sa.Connection, account: Account, customer: Customer, role: st
     """
     if not customer.active:
         raise customers.CustomerInactive
+    # A double click waits here for its first half.
+    ledger_store.lock(tx, account.id)
     if any(holder.customer_id == customer.id for holder in store.holders(tx, account.id)):
         raise AlreadyHolder
     _hold(tx, account.id, customer, role, by=by)

@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from bank.customers.store import customers
-from bank.ledger.store import LedgerAccount, ledger_accounts
+from bank.ledger.store import LedgerAccount
+from bank.ledger.tables import ledger_accounts
 from bank.storage.metadata import MYSQL_OPTIONS, Id, Instant, metadata
 
 # An account is its ledger account: they share their id.

@@ -50,3 +50,10 @@ def page_before(reader: sa.Connection, subject: str | None, *, before: int | Non
     if before is not None:
         query = query.where(audit_records.c.id < before)
     return list(reader.execute(query))
+
+
+def details(reader: sa.Connection, action: str, subject: str) -> list[dict[str, Any]]:
+    """The details of every record of `action` on `subject`, oldest first."""
+    c = audit_records.c
+    query = sa.select(c.details).where(c.subject == subject, c.action == action).order_by(c.id)
+    return [row.details for row in reader.execute(query)]

@@ -8,10 +8,14 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import click
+from sqlalchemy.exc import DBAPIError
 
 from bank.audit.model import Author
 from bank.errors import BankError
 from bank.settings import Settings, SettingsRefused
+from bank.storage import migrate
+from bank.storage.engine import make_engine
+from bank.storage.errors import DatabaseAway
 from bank.storage.transaction import Bank
 
 P = ParamSpec("P")
@@ -47,6 +51,36 @@ def in_sentences(command: Callable[P, T]) -> Callable[P, T]:
         try:
             return command(*args, **kwargs)
         except BankError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(_with_cause(error)) from error
+        except DBAPIError as error:
+            raise click.ClickException(_explained(error)) from error
 
     return wrapped
+
+
+def _with_cause(error: BankError) -> str:
+    """Whoever types commands can see to the database, so its own words help them."""
+    cause = error.__cause__
+    is_away = isinstance(error, DatabaseAway) and isinstance(cause, DBAPIError)
+    return f"{error}\n{_first_line(cause)}" if is_away and cause else str(error)
+
+
+def _explained(error: DBAPIError) -> str:
+    """Most often the schema is missing or old; otherwise what the database says."""
+    return _missing_schema() or f"The database says: {_first_line(error)}"
+
+
+def _missing_schema() -> str | None:
+    engine = make_engine(settings().database_url)
+    try:
+        with engine.connect() as connection:
+            return migrate.missing(connection)
+    except DBAPIError:
+        return None
+    finally:
+        engine.dispose()
+
+
+def _first_line(error: BaseException) -> str:
+    # A driver's further lines hold values.
+    return str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]

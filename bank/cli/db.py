@@ -15,6 +15,7 @@ def db() -> None:
 
 @db.command()
 @click.option("--revision", default="head", show_default=True, help="Where to go.")
+@common.in_sentences
 def upgrade(revision: str) -> None:
     """Apply the migrations that are missing.
 
@@ -27,6 +28,7 @@ def upgrade(revision: str) -> None:
 @db.command()
 @click.option("--revision", default="-1", show_default=True, help="Where to go back to.")
 @click.confirmation_option(prompt="This drops tables or columns with what is in them. Go back?")
+@common.in_sentences
 def downgrade(revision: str) -> None:
     """Take back migrations: the last one, or down to a revision. For development: production rolls back code, not schema."""
     click.echo(f"The schema is at {migrate.downgrade(common.settings().database_url, revision)}.")

@@ -22,7 +22,7 @@ def staff() -> None:
 @staff.command()
 @click.argument("user_id")
 @click.option("--name", required=True, help="Full name.")
-@click.option("--role", required=True, type=ROLE)
+@click.option("--role", required=True, type=ROLE, help="What they may do; docs/reference/access.md has the table.")
 @common.in_sentences
 def add(user_id: str, name: str, role: str) -> None:
     """Add a member of staff and print a temporary password, which must be changed at the first log-in."""

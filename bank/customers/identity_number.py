@@ -8,9 +8,9 @@ import hmac
 import re
 from dataclasses import dataclass
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from bank.errors import Invalid
+from bank.errors import Invalid, Unavailable
 
 _SEPARATORS = re.compile(r"[\s./-]")
 
@@ -19,6 +19,17 @@ class InvalidIdentityNumber(Invalid):
     """An identity number that cannot be one."""
 
     code = "invalid_identity_number"
+
+
+class KeyLost(Unavailable):
+    """The key of an identity number is not among IDENTITY_KEYS."""
+
+    code = "key_lost"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "An identity number was sealed under a key that is not among IDENTITY_KEYS. Add that key behind the newest."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +76,19 @@ class IdentityNumbers:
         """The last two characters behind dots, for a page."""
         if sealed is None:
             return "unknown"
-        number = self.open(sealed)
+        try:
+            number = self.open(sealed)
+        except KeyLost:
+            return "unreadable, its key is missing"
         return "•" * (len(number) - 2) + number[-2:]
 
     def open(self, sealed: str) -> str:
-        """The number in clear. Never for a page, a log or an audit record."""
-        return self._fernet.decrypt(sealed.encode()).decode()
+        """The number in clear. Never for a page, a log or an audit record.
+
+        Raises:
+            KeyLost: it was sealed under none of the keys.
+        """
+        try:
+            return self._fernet.decrypt(sealed.encode()).decode()
+        except InvalidToken as error:
+            raise KeyLost from error

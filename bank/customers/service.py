@@ -21,6 +21,7 @@ from bank.customers.model import CustomerDetails
 from bank.customers.store import Customer, customers, searchable
 from bank.errors import Conflict, Missing, Refused
 from bank.identifiers import InvalidNumber, read_number
+from bank.storage.dialects import dialect_of
 from bank.storage.metadata import generated_id
 from bank.storage.series import next_number
 
@@ -171,7 +172,8 @@ def rotate_identities(tx: sa.Connection, identities: IdentityNumbers, *, after: 
         .order_by(customers.c.id)
         .limit(limit)
     )
-    rows = tx.execute(query).all()
+    # Locked: a correction at the same moment must not be written over by what was read before it.
+    rows = tx.execute(dialect_of(tx).lock(query)).all()
     for customer_id, sealed in rows:
         if sealed is not None:
             again = identities.seal(identities.open(sealed))

@@ -19,7 +19,7 @@ from bank.identity import staff as staff_members
 from bank.identity.passwords import Passwords
 from bank.identity.staff import Staff
 from bank.identity.store import staff
-from bank.ledger.store import ledger_accounts
+from bank.ledger.tables import ledger_accounts
 from bank.money import Money, exponent
 from bank.payments import service as payments
 from bank.payments import tills

@@ -59,11 +59,12 @@ def _attempt(tx: sa.Connection, subject: str, free: int, at: datetime) -> bool:
         tx.execute(throttles.insert(), {"subject": subject, "failures": 1, "last_failed_at": at})
         return True
     failures = known.failures if at - known.last_failed_at < FORGOTTEN_AFTER else 0
-    if at - known.last_failed_at < wait_after(failures, free):
+    wait = wait_after(failures, free)
+    # Of two at the same moment, the one that asked first may be written down last: that is no reason to wait.
+    if wait and at - known.last_failed_at < wait:
         return False
-    tx.execute(
-        throttles.update().where(throttles.c.subject == subject).values(failures=failures + 1, last_failed_at=at)
-    )
+    mine = throttles.update().where(throttles.c.subject == subject)
+    tx.execute(mine.values(failures=failures + 1, last_failed_at=max(at, known.last_failed_at)))
     return True
 
 

@@ -137,10 +137,19 @@ class JournalEntry:
             raise UnbalancedEntry("a capture posts just what it takes from the hold")
         if isinstance(self.hold, Reserve) and self.hold.amount.minor_units <= 0:
             raise UnbalancedEntry("a hold must be above zero")
-        if not 0 < len(self.idempotency_key.encode()) <= 255 or "\0" in self.idempotency_key:
-            raise UnbalancedEntry("a key has 1 to 255 bytes and no NUL")
-        if len(self.narrative) > 200:
-            raise UnbalancedEntry("a narrative has at most 200 characters")
+        self._require_storable_texts()
+
+    def _require_storable_texts(self) -> None:
+        """Refuse what one database would cut or reject, and another keep."""
+        for name, text, most in (
+            ("caller", self.caller, 100),
+            ("idempotency_key", self.idempotency_key, 255),
+            ("kind", self.kind, 30),
+        ):
+            if not 0 < len(text.encode()) <= most or "\0" in text:
+                raise UnbalancedEntry(f"{name} has 1 to {most} bytes and no NUL")
+        if len(self.narrative) > 200 or "\0" in self.narrative:
+            raise UnbalancedEntry("a narrative has at most 200 characters and no NUL")
 
     def _takes(self, capture: Capture) -> bool:
         return Posting(capture.account_id, Side.DEBIT, capture.amount) in self.postings
@@ -151,10 +160,11 @@ class JournalEntry:
         return fingerprint(self.kind, self.narrative, asked, self.reverses, self.hold_change())
 
     def hold_change(self) -> list[Any] | None:
-        """What happens to a hold: the operation, the hold (None: a new one), the minor units (None: all that is left)."""
+        """What happens to a hold: the operation, its account, the hold (None: a new one), the minor units (None: all
+        that is left), and of a new one the currency, which no posting says."""
         match self.hold:
             case Reserve(account_id, amount, _):
-                return ["reserve", account_id, None, amount.minor_units]
+                return ["reserve", account_id, None, amount.minor_units, amount.currency]
             case Capture(hold_id, account_id, amount):
                 return ["capture", account_id, hold_id, amount.minor_units]
             case Release(hold_id, account_id, expired):

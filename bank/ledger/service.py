@@ -12,7 +12,8 @@ from bank.audit.model import Author
 from bank.errors import Refused
 from bank.ledger import store
 from bank.ledger.model import CHART, SINGLE_ACCOUNTS, JournalEntry, Outcome, Posted, Posting, Release, outcome_of
-from bank.ledger.store import LedgerAccount, ledger_accounts
+from bank.ledger.store import LedgerAccount
+from bank.ledger.tables import ledger_accounts
 from bank.storage.dialects import dialect_of
 from bank.storage.metadata import generated_id
 from bank.storage.transaction import Bank

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from bank.ledger.invariants import INVARIANTS, Invariant
 from bank.ledger.model import fingerprint
-from bank.ledger.store import holds, journal_entries, ledger_accounts, postings
+from bank.ledger.tables import holds, journal_entries, ledger_accounts, postings
 
 #: Of one kind of breach; whoever forged more than these has been found out.
 MOST_FINDINGS: Final = 500
@@ -85,9 +85,19 @@ def _entry_batches(reader: sa.Connection) -> Iterator[Sequence[sa.Row[Any]]]:
     e = journal_entries.c
     query: sa.Select[Any] = (
         sa.select(
-            e.id, e.kind, e.narrative, e.digest, e.reverses, e.hold_id, e.hold_change, e.refusal, holds.c.account_id
+            e.id,
+            e.kind,
+            e.narrative,
+            e.digest,
+            e.reverses,
+            e.hold_id,
+            e.hold_change,
+            e.refusal,
+            holds.c.account_id,
+            ledger_accounts.c.currency,
         )
         .outerjoin_from(journal_entries, holds, holds.c.id == sa.func.coalesce(e.hold_id, e.id))
+        .outerjoin(ledger_accounts, ledger_accounts.c.id == holds.c.account_id)
         .order_by(e.id)
         .limit(_BATCH)
     )
@@ -123,7 +133,7 @@ def _hold_changes(entry: sa.Row[Any], *, has_postings: bool) -> list[list[Any] |
     if entry.hold_change is None:
         return [None]
     if entry.hold_id is None:
-        return [["reserve", entry.account_id, None, entry.hold_change]]
+        return [["reserve", entry.account_id, None, entry.hold_change, entry.currency]]
     if has_postings:
         return [["capture", entry.account_id, entry.hold_id, -entry.hold_change]]
     # Which of the two it was is not kept, since both give back all that is left.

@@ -21,6 +21,7 @@ from bank.identity import staff
 from bank.ledger import service as ledger
 from bank.ledger import store as ledger_store
 from bank.ledger.model import Declined, JournalEntry, Outcome, Posting, Replayed, Side
+from bank.ledger.tables import ledger_accounts
 from bank.legacy.errors import AnotherOlderBank, NumberTaken
 from bank.legacy.history import Movement, Place
 from bank.legacy.people import NewCustomer
@@ -73,7 +74,7 @@ def refuse_if_impossible(reader: sa.Connection, plan: Plan) -> None:
         raise AnotherOlderBank
     for what, column, numbers in (
         ("Customer", customer_store.customers.c.number, [person.old.number for person in plan.customers]),
-        ("Account", ledger_store.ledger_accounts.c.number, [account.old.number for account in plan.accounts]),
+        ("Account", ledger_accounts.c.number, [account.old.number for account in plan.accounts]),
     ):
         for some in _batches(numbers, 500):
             if taken := reader.execute(sa.select(column).where(column.in_(some)).order_by(column).limit(1)).scalar():
@@ -204,7 +205,7 @@ def _bring_in_accounts(tx: sa.Connection, some: list[NewAccount], clock: Clock, 
 
 def _ids(reader: sa.Connection, numbers: Iterable[str]) -> dict[str, int]:
     """The ledger ids of those of these accounts that exist."""
-    table = ledger_store.ledger_accounts.c
+    table = ledger_accounts.c
     found: dict[str, int] = {}
     for some in _batches(numbers, 500):
         rows = reader.execute(sa.select(table.number, table.id).where(table.number.in_(some)))

@@ -14,8 +14,8 @@ from bank.audit.model import Author
 from bank.errors import Forbidden, Invalid, Missing
 from bank.ledger import service as ledger
 from bank.ledger import store as ledger_store
-from bank.ledger.errors import NotReversible
-from bank.ledger.model import JournalEntry, Limits, Outcome, Posting, Release, Replayed, Reserve, Side
+from bank.ledger.errors import KeyReused, NotReversible
+from bank.ledger.model import JournalEntry, Limits, Outcome, Posted, Posting, Release, Replayed, Reserve, Side
 from bank.money import Money
 from bank.payments.model import Receipt, TransferOrder
 from bank.storage.transaction import Bank
@@ -134,11 +134,15 @@ def close_account(
 
     Raises:
         Refused: the ledger's own reason (frozen, a hold, an overdraft); the account stays as it was.
+        KeyReused: the key came before with something else.
     """
 
     def use_case(tx: sa.Connection) -> Outcome | None:
         outcome = None
         balance = ledger_store.lock(tx, account.id).balance_money
+        # Only the first time tells how much is paid out, so a retry cannot be left to the door to recognise.
+        if paid := ledger_store.entry_by_key(tx, by.who, key):
+            return _same_payout(tx, paid, account)
         if balance.minor_units > 0:
             postings = _move(account.id, _till(till_id), balance)
             [outcome] = ledger.post_in(tx, [_entry(by, key, "closing_payout", "Paid out at closing", postings)])
@@ -149,6 +153,13 @@ def close_account(
 
     outcome = bank.run(use_case)
     return _receipt(outcome) if outcome else None
+
+
+def _same_payout(tx: sa.Connection, entry_id: int, account: Account) -> Outcome:
+    before = ledger_store.entry(tx, entry_id)
+    if before is None or before.kind != "closing_payout" or account.id not in {p.account_id for p in before.postings}:
+        raise KeyReused
+    return Replayed(Posted(entry_id))
 
 
 def place_hold(

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from bank.audit.store import audit_records
 from bank.customers.store import customers
-from bank.ledger.store import journal_entries, ledger_accounts
+from bank.ledger.tables import journal_entries, ledger_accounts
 
 T = TypeVar("T")
 

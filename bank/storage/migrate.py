@@ -10,9 +10,20 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 
+from bank.errors import Invalid
 from bank.storage.dialects import dialect_of
 from bank.storage.engine import make_engine
+
+
+class NoSuchRevision(Invalid):
+    """The schema cannot go where it was told to."""
+
+    code = "no_such_revision"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"The schema stays as it is. {problem.rstrip('.')}.")
 
 
 def upgrade(url: str, revision: str = "head") -> str | None:
@@ -72,12 +83,15 @@ def head() -> str:
 def _migrate(url: str, change: Callable[[Config], None]) -> str | None:
     engine = make_engine(url)
     config = _config()
-    with engine.connect() as connection, dialect_of(connection).one_migrator(connection):
-        config.attributes["connection"] = connection
-        change(config)
-        revision = current(connection)
-    engine.dispose()
-    return revision
+    try:
+        with engine.connect() as connection, dialect_of(connection).one_migrator(connection):
+            config.attributes["connection"] = connection
+            change(config)
+            return current(connection)
+    except CommandError as problem:
+        raise NoSuchRevision(str(problem)) from problem
+    finally:
+        engine.dispose()
 
 
 def _config() -> Config:

@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Final
 
 from flask import request
 from flask_wtf import FlaskForm
@@ -24,6 +24,7 @@ from bank.identity.staff import Role, read_user_id
 from bank.money import Money, parse_amount
 from bank.web.current import bank, settings
 
+OPERATION: Final = re.compile(r"[0-9a-f-]{36}\Z")
 _EARLIEST_BIRTH = date(1880, 1, 1)
 _LONGEST_HOLD = timedelta(days=3652)
 
@@ -141,15 +142,21 @@ class PageForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types.
             return request.form if form.is_submitted() else None
 
 
+def operation_in_address() -> str | None:
+    """The operation id that the page's address carries, so that going back finds the same form."""
+    asked = request.args.get("operation", "")
+    return asked if OPERATION.match(asked) else None
+
+
 class OperationForm(PageForm):
     """A form that does something once: refresh, back and double click give the same result."""
 
-    operation = HiddenField(validators=[Regexp(r"[0-9a-f-]{36}\Z", message="Reload the page and send the form again.")])
+    operation = HiddenField(validators=[Regexp(OPERATION, message="Reload the page and send the form again.")])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not self.is_submitted():
-            self.renew()
+            self.operation.data = operation_in_address() or str(uuid.uuid4())
 
     @property
     def key(self) -> str:

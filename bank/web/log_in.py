@@ -42,8 +42,13 @@ def try_password(stored: str | None, password: str, *, account: str) -> bool:
     if not current().passwords.check(stored, password):
         logs.event("log_in.failed")
         return False
-    bank().run(throttle.succeeded, account=_folded(account), source=signed_in.network_address())
+    forget_attempt(account)
     return True
+
+
+def forget_attempt(account: str) -> None:
+    """It was no guess: clear the account's failures, and take this one back from the source's."""
+    bank().run(throttle.succeeded, account=_folded(account), source=signed_in.network_address())
 
 
 def require_present_password(stored: str | None, password: str, *, account: str) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
-from flask import redirect, render_template
+from flask import redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from bank.errors import BankError, Forbidden, Missing, Unavailable
 from bank.web import logs
 from bank.web.errors import status_of
-from bank.web.forms import OperationForm
+from bank.web.forms import OperationForm, operation_in_address
 
 
 def settle(
@@ -22,7 +23,7 @@ def settle(
     What the bank's rules refuse is said above the form, with everything typed still in it.
     """
     if not form.is_submitted():
-        return render_template(template, form=form, **values)
+        return _with_operation_in_address(form) or render_template(template, form=form, **values)
     if not form.validate():
         return render_template(template, form=form, **values), 422
     try:
@@ -33,3 +34,13 @@ def settle(
         logs.event("refused", code=refused.code, status=status_of(type(refused)))
         form.renew()
         return render_template(template, form=form, refused=str(refused), **values), status_of(type(refused))
+
+
+def _with_operation_in_address(form: OperationForm) -> AnyResponse | None:
+    """Send a browser on to the same page with the operation's id in its address.
+
+    Nothing is kept of these pages, so going back asks for them anew; by its address that is the same form again.
+    """
+    if operation_in_address() or request.headers.get("Sec-Fetch-Mode") != "navigate":
+        return None
+    return redirect(f"{request.path}?{urlencode({**request.args, 'operation': form.key})}")

@@ -14,7 +14,7 @@ from bank.web import signed_in
 from bank.web.access import PUBLIC, open_to
 from bank.web.current import bank, current, settings, visitor
 from bank.web.forms import EnrolForm, LogInForm
-from bank.web.log_in import LogInRefused, begin_attempt, succeed, try_password
+from bank.web.log_in import LogInRefused, begin_attempt, forget_attempt, succeed, try_password
 
 public = Blueprint("public", __name__)
 
@@ -82,7 +82,8 @@ def _enrol(form: EnrolForm) -> None:
     typed = form.user.text
     # Before the code is looked at: a weak password must not use it up.
     require_strong(form.new.text, about=[settings().bank_name, typed])
-    begin_attempt(f"enrol {typed}")
+    attempt = f"enrol {typed}"
+    begin_attempt(attempt)
     number = _number_or_none(typed)
     new_hash = current().passwords.hash(form.new.text)
     with bank().reader() as reader:
@@ -90,6 +91,7 @@ def _enrol(form: EnrolForm) -> None:
     if customer is None or not customer.active:
         raise WrongCode
     bank().run(logins.redeem_code, customer.id, form.code.text, new_hash, by=signed_in.stranger())
+    forget_attempt(attempt)
 
 
 @public.get("/enrolled")

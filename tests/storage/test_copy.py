@@ -19,7 +19,7 @@ from bank.cli.copying import all_tables
 from bank.customers.store import customers
 from bank.identity.store import sessions
 from bank.ledger import service, store
-from bank.ledger.store import holds, journal_entries, ledger_accounts, postings
+from bank.ledger.tables import holds, journal_entries, ledger_accounts, postings
 from bank.storage import closing
 from bank.storage import copy as copying
 from bank.storage.engine import make_engine

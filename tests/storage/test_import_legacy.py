@@ -18,6 +18,7 @@ from bank.identity import staff
 from bank.identity.passwords import Passwords
 from bank.ledger import store as ledger_store
 from bank.ledger import verify
+from bank.ledger.tables import ledger_accounts
 from bank.storage.transaction import Bank
 from tests.conftest import MakeDatabase
 from tests.imports import count, dump, kill_while_booking, run
@@ -255,7 +256,7 @@ def test_numbers_that_belong_to_somebody_here_keep_it_out(
     def take(tx: sa.Connection) -> None:
         now = bank.clock.now()
         row = {"number": str(CURRENT), "name": "taken", "chart_code": "cash", "normal_side": "debit", "currency": "USD"}
-        tx.execute(ledger_store.ledger_accounts.insert(), {**row, "opened_at": now})
+        tx.execute(ledger_accounts.insert(), {**row, "opened_at": now})
 
     bank.run(take)
     before = dump(bank)

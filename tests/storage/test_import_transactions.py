@@ -15,6 +15,7 @@ from bank.accounts import verify as accounts_verify
 from bank.customers import store as customer_store
 from bank.ledger import store as ledger_store
 from bank.ledger import verify
+from bank.ledger.tables import ledger_accounts
 from bank.storage.transaction import Bank
 from tests import folder
 from tests.imports import count, dump, kill_while_booking, run
@@ -164,7 +165,7 @@ def test_a_number_that_belongs_to_somebody_here_keeps_the_folder_out(
         now = bank.clock.now()
         if what == "account":
             row = {"number": "370000011", "name": "", "chart_code": "cash", "normal_side": "debit", "currency": "CZK"}
-            tx.execute(ledger_store.ledger_accounts.insert(), {**row, "opened_at": now})
+            tx.execute(ledger_accounts.insert(), {**row, "opened_at": now})
         else:
             empty = dict.fromkeys("address city region postcode email phone".split(), "")
             row = {"number": "120000003", "name": "Ann", "search_name": "ann", **empty, "created_at": now}

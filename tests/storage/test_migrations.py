@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from bank.audit.store import audit_records
 from bank.cli.copying import all_tables
 from bank.ledger import service
-from bank.ledger.store import journal_entries
+from bank.ledger.tables import journal_entries
 from bank.storage import migrate
 from bank.storage.engine import make_engine
 from bank.storage.metadata import metadata

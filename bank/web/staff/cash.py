@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import redirect, render_template, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -24,38 +26,26 @@ View = str | tuple[str, int] | AnyResponse
 @open_to(*TILL)
 def deposit(number: str) -> View:
     """Take cash for the account."""
-    account = account_of(number)
-    form = MoneyForm()
-
-    def act() -> str:
-        till_id = staff_member().till_account_id
-        note = form.note.text
-        return _to(
-            payments.deposit(
-                bank(), account, form.amount.money, till_id=till_id, key=form.key, by=author(), narrative=note
-            )
-        )
-
-    return settle(form, act, "staff/cash.html", title="Deposit cash", button="Deposit", **_about(account))
+    return _cash(number, payments.deposit, title="Deposit cash", button="Deposit")
 
 
 @staff.route("/accounts/<number>/withdraw", methods=["GET", "POST"])
 @open_to(*TILL)
 def withdraw(number: str) -> View:
     """Pay cash out of the account."""
+    return _cash(number, payments.withdraw, title="Withdraw cash", button="Pay out")
+
+
+def _cash(number: str, move: Callable[..., Receipt], *, title: str, button: str) -> View:
     account = account_of(number)
     form = MoneyForm()
 
     def act() -> str:
         till_id = staff_member().till_account_id
-        note = form.note.text
-        return _to(
-            payments.withdraw(
-                bank(), account, form.amount.money, till_id=till_id, key=form.key, by=author(), narrative=note
-            )
-        )
+        told = {"till_id": till_id, "key": form.key, "by": author(), "narrative": form.note.text}
+        return _to(move(bank(), account, form.amount.money, **told))
 
-    return settle(form, act, "staff/cash.html", title="Withdraw cash", button="Pay out", **_about(account))
+    return settle(form, act, "staff/cash.html", title=title, button=button, **_about(account))
 
 
 @staff.route("/accounts/<number>/transfer", methods=["GET", "POST"])

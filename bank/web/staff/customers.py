@@ -167,7 +167,9 @@ def open_account(number: str) -> View:
     form = AccountForm()
 
     def act() -> str:
-        account = bank().run(accounts.open_account, customer, form.product.data, settings().currency, by=author())
+        account = bank().run(
+            accounts.open_account, customer, form.product.data, settings().currency, by=author(), operation=form.key
+        )
         return url_for(".show_account", number=account.number)
 
     return settle(form, act, "staff/account_form.html", customer=customer)
