@@ -5,7 +5,8 @@
     withdraw  alice  500.00                 refused insufficient_funds account=alice available=150.00 needed=500.00
     pay       alice  bob  30.00             # a customer's transfer, to which limits apply; `transfer` has none
     hold      alice  30.00  expires=+1h  as dinner
-    capture   dinner 20.00                  # paid out of the hold, to the till; release and expire give the rest back
+    capture   dinner 20.00                  # paid out of the hold, to the till; more: to=bob, with=carol:5.00 who pays too
+    release   dinner                        # gives the rest back; expire does it when its time has come
     expect    alice  booked=80.00 available=120.00
 
 A line expects to be posted unless it ends with another outcome: `refused CODE`, `replayed`, `replayed CODE` or
@@ -339,7 +340,13 @@ def _capture(story: Scenario, line: Line) -> JournalEntry:
     hold, account = _held(story, line)
     amount = story.money(line.words[1], account)
     payee = story.account(line.options.get("to", "till"), amount.currency)
-    return story.entry(line, _moved(account, payee, amount), hold=Capture(hold, account, amount))
+    moved = _moved(account, payee, amount)
+    if "with" in line.options:
+        name, figure = line.options["with"].split(":")
+        other = story.account(name)
+        share = story.money(figure, other)
+        moved = (moved[0], Posting(other, Side.DEBIT, share), Posting(payee, Side.CREDIT, amount + share))
+    return story.entry(line, moved, hold=Capture(hold, account, amount))
 
 
 def _release(story: Scenario, line: Line) -> JournalEntry:

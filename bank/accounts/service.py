@@ -14,6 +14,7 @@ from bank.customers import service as customers
 from bank.customers import store as customer_store
 from bank.customers.store import Customer
 from bank.errors import Conflict, Missing, Refused
+from bank.identity import logins, sessions
 from bank.ledger import service as ledger
 from bank.ledger import store as ledger_store
 from bank.storage.series import next_number
@@ -36,7 +37,7 @@ class LastOwner(Refused):
     code = "last_owner"
 
     def __init__(self) -> None:
-        super().__init__("An account keeps at least one owner. Add another owner first.")
+        super().__init__("An account keeps at least one active owner. Add another owner first.")
 
 
 class AlreadyHolder(Conflict):
@@ -153,7 +154,7 @@ def remove_holder(tx: sa.Connection, account: Account, customer_id: int, *, by: 
     """Stop a customer from using the account.
 
     Raises:
-        LastOwner: nobody would own the account.
+        LastOwner: nobody active would own the account.
         NoSuchCustomer: this customer holds no part of it.
     """
     ledger_store.lock(tx, account.id)
@@ -161,7 +162,8 @@ def remove_holder(tx: sa.Connection, account: Account, customer_id: int, *, by: 
     leaving = next((holder for holder in holders if holder.customer_id == customer_id), None)
     if leaving is None:
         raise customers.NoSuchCustomer
-    if leaving.role == "owner" and sum(holder.role == "owner" for holder in holders) == 1:
+    others = [holder for holder in holders if holder.role == "owner" and holder is not leaving]
+    if leaving.role == "owner" and not any(other.status == "active" for other in others):
         raise LastOwner
     mine = (account_holders.c.account_id == account.id) & (account_holders.c.customer_id == customer_id)
     tx.execute(account_holders.delete().where(mine))
@@ -212,9 +214,14 @@ def reopen(tx: sa.Connection, account: Account, *, by: Author, reason: str) -> N
 
 
 def deactivate_customer(tx: sa.Connection, customer_id: int, *, by: Author, reason: str) -> None:
-    """Deactivate a customer, and freeze both ways the open accounts that are left without an active owner."""
+    """Deactivate a customer, and freeze both ways the open accounts that are left without an active owner.
+
+    The customer's sessions end, and so do one-time codes that were not used.
+    """
     customers.set_active(tx, customer_id, False, by=by, reason=reason)
-    for account in store.of_customer(tx, customer_id):
+    sessions.revoke_all(tx, "customer", customer_id, at=by.at)
+    logins.end_codes(tx, customer_id, at=by.at)
+    for account in _locked_accounts(tx, customer_id):
         if account.ledger.status in ("open", "debits_frozen") and not _has_active_owner(tx, account.id):
             ledger.set_status(tx, account.id, "frozen", by=by, reason=reason)
             # What staff froze before stays theirs to open.
@@ -225,10 +232,24 @@ def deactivate_customer(tx: sa.Connection, customer_id: int, *, by: Author, reas
 def activate_customer(tx: sa.Connection, customer_id: int, *, by: Author, reason: str) -> None:
     """Activate a customer again, and open the accounts that were frozen only for the deactivation."""
     customers.set_active(tx, customer_id, True, by=by, reason=reason)
-    for account in store.of_customer(tx, customer_id):
-        if account.frozen_for == "customer" and _has_active_owner(tx, account.id):
+    for account in _locked_accounts(tx, customer_id):
+        if account.frozen_for == "customer" and account.ledger.status == "frozen" and _has_active_owner(tx, account.id):
             ledger.set_status(tx, account.id, "open", by=by, reason=reason)
             _mark_frozen(tx, account.id, None)
+
+
+def _locked_accounts(tx: sa.Connection, customer_id: int) -> list[Account]:
+    """The customer's accounts as they stand once nobody else can change them; locked in the door's own order."""
+    ids = sorted(account.id for account in store.of_customer(tx, customer_id))
+    return [locked(tx, account_id) for account_id in ids]
+
+
+def locked(tx: sa.Connection, account_id: int) -> Account:
+    """The account, locked until the transaction ends, and read after the lock was had."""
+    ledger_store.lock(tx, account_id)
+    account = store.by_id(tx, account_id)
+    assert account is not None, account_id
+    return account
 
 
 def _hold(tx: sa.Connection, account_id: int, customer: Customer, role: str, *, by: Author) -> None:

@@ -133,13 +133,7 @@ def holders(reader: sa.Connection, account_id: int) -> list[Holder]:
     return [Holder(*row) for row in reader.execute(query)]
 
 
-def share_an_owner(reader: sa.Connection, one: int, other: int) -> bool:
-    """Does somebody own both accounts?"""
-    mine, theirs = account_holders.alias(), account_holders.alias()
-    query = (
-        sa.select(sa.literal(1))
-        .select_from(mine.join(theirs, mine.c.customer_id == theirs.c.customer_id))
-        .where(mine.c.account_id == one, theirs.c.account_id == other, mine.c.role == "owner", theirs.c.role == "owner")
-        .limit(1)
-    )
-    return reader.execute(query).first() is not None
+def owners(reader: sa.Connection, account_id: int) -> set[int]:
+    """The ids of the customers who own the account."""
+    c = account_holders.c
+    return set(reader.execute(sa.select(c.customer_id).where(c.account_id == account_id, c.role == "owner")).scalars())

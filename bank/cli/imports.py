@@ -19,6 +19,7 @@ from bank.realdata import service as realdata
 from bank.realdata.errors import WrongCurrency
 from bank.realdata.model import Folder
 from bank.realdata.reading import read_folder
+from bank.spreadsheets import harmless
 
 _REPORT: Final = click.Path(dir_okay=False, writable=True, path_type=Path)
 _MOST_SHOWN: Final = 100
@@ -137,10 +138,12 @@ def _write_report(path: Path | None, folder: Folder, loaded: realdata.Loaded | N
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["kind", "file", "line", "account", "amount", "detail"])
-        writer.writerows(["bad_row", bad.file, bad.line, "", "", bad.reason] for bad in folder.bad_rows)
+        writer.writerows(
+            ["bad_row", harmless(bad.file), bad.line, "", "", harmless(bad.reason)] for bad in folder.bad_rows
+        )
         if loaded:
             writer.writerows(["overdraft_floor", "", "", number, floor.plain, ""] for number, floor in loaded.floors)
-            writer.writerows(["refused", "", row.line, "", "", reason] for row, reason in loaded.refused)
+            writer.writerows(["refused", "", row.line, "", "", harmless(reason)] for row, reason in loaded.refused)
             writer.writerows(
                 ["differs", "", "", each.number, each.is_here.plain, f"should be {each.should_be.plain}"]
                 for each in loaded.differing

@@ -5,7 +5,11 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Final
+
+#: Overrides, embeddings and isolates of writing direction: they could turn around the figures beside a text. Marks of
+#: direction and joiners are not among them, for they are part of how some languages are written.
+DIRECTION: Final = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,11 @@ class CustomerDetails:
 
 
 def tidy(text: str) -> str:
-    """The text in composed form (NFC), without control characters or blanks at the ends or in a row.
+    """The text in composed form (NFC), without control characters, directions, or blanks at the ends or in a row.
 
     >>> tidy("  Zoe\\u0308   O'Brien ")
     "Zoë O'Brien"
     """
-    composed = unicodedata.normalize("NFC", text)
+    composed = unicodedata.normalize("NFC", text.translate(DIRECTION))
     printable = "".join(" " if unicodedata.category(letter) == "Cc" else letter for letter in composed)
     return " ".join(printable.split())

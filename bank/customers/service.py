@@ -142,11 +142,17 @@ def set_active(tx: sa.Connection, customer_id: int, active: bool, *, by: Author,
     return customer
 
 
-def find(
-    reader: sa.Connection, text: str, identities: IdentityNumbers, *, after: str | None, limit: int
-) -> list[Customer]:
-    """Customers by their number, their identity number or part of their name, in this order of trust."""
-    exact = _by_number(reader, text) or _by_identity(reader, text, identities)
+def find_one(reader: sa.Connection, text: str, identities: IdentityNumbers) -> Customer | None:
+    """The customer of this customer number or identity number, if there is one."""
+    return _by_number(reader, text) or _by_identity(reader, text, identities)
+
+
+def find(reader: sa.Connection, text: str, *, after: str | None, limit: int) -> list[Customer]:
+    """The customer of this number, or else those with `text` in their name.
+
+    Identity numbers are not looked for: what is asked here stands in an address.
+    """
+    exact = _by_number(reader, text)
     return [exact] if exact else store.named_like(reader, text, after=after, limit=limit)
 
 

@@ -35,10 +35,7 @@ class WrongCode(Refused):
 def issue_code(tx: sa.Connection, customer_id: int, *, seconds: int, by: Author) -> str:
     """A code of 59 bits to hand to the customer, shown once; earlier codes end."""
     code = "".join(secrets.choice(_LETTERS) for _ in range(_CODE_LENGTH))
-    unused = one_time_codes.update().where(
-        one_time_codes.c.customer_id == customer_id, one_time_codes.c.used_at.is_(None)
-    )
-    tx.execute(unused.values(used_at=by.at))
+    end_codes(tx, customer_id, at=by.at)
     row = {
         "customer_id": customer_id,
         "code_digest": _digest(customer_id, code),
@@ -48,6 +45,12 @@ def issue_code(tx: sa.Connection, customer_id: int, *, seconds: int, by: Author)
     tx.execute(one_time_codes.insert(), {**row, "expires_at": by.at + timedelta(seconds=seconds)})
     audit.record(tx, "login.code_issued", f"customer:{customer_id}", by=by)
     return "-".join(code[place : place + 4] for place in range(0, _CODE_LENGTH, 4))
+
+
+def end_codes(tx: sa.Connection, customer_id: int, *, at: datetime) -> None:
+    """Make all the customer's unused codes useless."""
+    c = one_time_codes.c
+    tx.execute(one_time_codes.update().where(c.customer_id == customer_id, c.used_at.is_(None)).values(used_at=at))
 
 
 def redeem_code(tx: sa.Connection, customer_id: int, code: str, new_hash: str, *, by: Author) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import unicodedata
 from typing import Final
 
@@ -11,6 +10,7 @@ import bcrypt
 from zxcvbn import zxcvbn
 
 from bank.errors import Invalid, Unavailable
+from bank.turns import Turns
 
 LEAST_CHARACTERS: Final = 15
 MOST_CHARACTERS: Final = 128
@@ -42,7 +42,7 @@ class Passwords:
 
     def __init__(self, *, memory_kib: int, at_once: int) -> None:
         self._hasher = argon2.PasswordHasher(time_cost=3, memory_cost=memory_kib, parallelism=4)
-        self._pool = threading.BoundedSemaphore(at_once)
+        self._turns = Turns(at_once, patience_seconds=_PATIENCE_SECONDS, busy=TooBusy)
         # Checked when there is no such person, so that the answer takes as long.
         self._nobody = self._hasher.hash("nobody's password")
 
@@ -50,18 +50,18 @@ class Passwords:
         """The hash to store.
 
         Raises:
-            TooBusy: no place in the pool came free in time.
+            TooBusy: nobody else's turn ended in time.
         """
-        with _Place(self._pool):
+        with self._turns.taken():
             return self._hasher.hash(normalised(password))
 
     def check(self, stored: str | None, password: str) -> bool:
         """Is it the password? `stored` None (no such person) takes as long and is never right.
 
         Raises:
-            TooBusy: no place in the pool came free in time.
+            TooBusy: nobody else's turn ended in time.
         """
-        with _Place(self._pool):
+        with self._turns.taken():
             if stored is not None and stored.startswith(_LEGACY):
                 return _check_legacy(stored.removeprefix(_LEGACY), password)
             try:
@@ -73,20 +73,6 @@ class Passwords:
     def outdated(self, stored: str) -> bool:
         """Should it be hashed again at this log-in, because our parameters have changed?"""
         return not stored.startswith(_LEGACY) and self._hasher.check_needs_rehash(stored)
-
-
-class _Place:
-    """A place in the pool, or TooBusy."""
-
-    def __init__(self, pool: threading.BoundedSemaphore) -> None:
-        self._pool = pool
-
-    def __enter__(self) -> None:
-        if not self._pool.acquire(timeout=_PATIENCE_SECONDS):
-            raise TooBusy
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.release()
 
 
 def legacy_hash(bcrypt_hash: str) -> str:

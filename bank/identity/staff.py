@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from bank.audit import store as audit
 from bank.audit.model import Author
-from bank.errors import Conflict, Invalid, Missing
+from bank.errors import Conflict, Forbidden, Invalid, Missing
 from bank.identity import sessions
 from bank.identity.passwords import legacy_hash
 from bank.identity.store import staff
@@ -60,13 +60,22 @@ class LastExecutive(Conflict):
         super().__init__("The bank keeps at least one executive who can log in. Add another one first.")
 
 
+class OwnRole(Forbidden):
+    """Nobody changes their own role."""
+
+    code = "own_role"
+
+    def __init__(self) -> None:
+        super().__init__("You cannot change your own role. Another executive can.")
+
+
 class InvalidUserId(Invalid):
     """A user id that cannot be one."""
 
     code = "invalid_user_id"
 
     def __init__(self) -> None:
-        super().__init__("Enter a user id of 3 to 40 letters A to Z, digits, points, hyphens or underscores.")
+        super().__init__("Enter a user id of 3 to 29 letters A to Z, digits, points, hyphens or underscores.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,7 @@ def read_user_id(text: str) -> str:
     """
     user_id = text.strip().upper()
     if (
-        not 3 <= len(user_id) <= 40
+        not 3 <= len(user_id) <= 29
         or not user_id.isascii()
         or not user_id.replace(".", "").replace("-", "").replace("_", "").isalnum()
     ):
@@ -204,9 +213,12 @@ def set_role(tx: sa.Connection, staff_id: int, role: Role, *, till_account_id: i
     """Give another role; it counts from their next request on.
 
     Raises:
+        OwnRole: it is their own.
         LastExecutive: nobody could administer the bank any more.
     """
     person = _locked(tx, staff_id)
+    if str(person) == by.who:
+        raise OwnRole
     if person.role is Role.EXECUTIVE and role is not Role.EXECUTIVE:
         _keep_an_executive(tx, staff_id)
     tx.execute(staff.update().where(staff.c.id == staff_id).values(role=role.value, till_account_id=till_account_id))

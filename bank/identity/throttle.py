@@ -33,22 +33,41 @@ def wait_after(failures: int, free: int) -> timedelta:
 
 
 def attempt(tx: sa.Connection, *, account: str, source: str, at: datetime) -> bool:
-    """Count an attempt before it is looked at, so that many at once cannot slip through. May it be looked at?"""
-    # Sorted, so that two attempts never wait for each other.
-    rows = sorted(
-        [
-            (_subject("account", account), FREE_FAILURES["account"]),
-            (_subject("source", source), FREE_FAILURES["source"]),
-        ]
-    )
-    # Both are counted, whatever the first says.
-    return all([_attempt(tx, subject, free, at) for subject, free in rows])  # noqa: C419
+    """Count an attempt before it is looked at, so that many at once cannot slip through. May it be looked at?
+
+    The source is asked first: one that is told to wait cannot use up an account's attempts.
+    """
+    by_source = _attempt(tx, _subject("source", source), FREE_FAILURES["source"], at)
+    return by_source and _attempt(tx, _account(tx, account, source), FREE_FAILURES["account"], at)
 
 
-def succeeded(tx: sa.Connection, *, account: str, source: str) -> None:
-    """Forget the account's failures, and this attempt of the source's."""
-    tx.execute(throttles.delete().where(throttles.c.subject == _subject("account", account)))
-    mine = throttles.update().where(throttles.c.subject == _subject("source", source), throttles.c.failures > 0)
+def succeeded(tx: sa.Connection, *, account: str, source: str, at: datetime) -> None:
+    """Forget the failures, take this attempt back from the source, and know the source for this account from now on."""
+    subject = _account(tx, account, source)
+    tx.execute(throttles.delete().where(throttles.c.subject == subject))
+    tx.execute(throttles.insert(), {"subject": _known(account, source), "failures": 0, "last_failed_at": at})
+    _take_back(tx, _subject("source", source))
+
+
+def taken_back(tx: sa.Connection, *, account: str, source: str) -> None:
+    """It was no guess: do not count the attempt."""
+    _take_back(tx, _subject("source", source))
+    _take_back(tx, _account(tx, account, source))
+
+
+def _account(tx: sa.Connection, account: str, source: str) -> str:
+    """Where the account was opened before there is an allowance of its own, so that strangers cannot keep its owner out."""
+    known = _known(account, source)
+    found = tx.execute(sa.select(throttles.c.subject).where(throttles.c.subject == known)).first()
+    return known if found else _subject("account", account)
+
+
+def _known(account: str, source: str) -> str:
+    return _subject("known", f"{source} {account}")
+
+
+def _take_back(tx: sa.Connection, subject: str) -> None:
+    mine = throttles.update().where(throttles.c.subject == subject, throttles.c.failures > 0)
     tx.execute(mine.values(failures=throttles.c.failures - 1))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
 from bank.money import Money
+from bank.spreadsheets import harmless
 
 #: Every kind of finding, in the report's order, with what it says of its subject.
 KINDS: Final = {
@@ -33,7 +34,7 @@ KINDS: Final = {
     "unknown_message": "transactions that do not say what they are; not booked",
     "transaction_without_account": "transactions of an account that is not here; not booked",
     "half_transfer": "transfers with only one of their two rows; booked against suspense",
-    "no_time": "transactions without a time; dated like the one before",
+    "no_time": "transactions without a time that can be read; dated like the one before",
     "account_frozen_with_money": "deactivated accounts with money on them; frozen until staff decide",
     "account_closed": "deactivated accounts with nothing on them; closed",
     "deactivated_customer_with_active_account": "deactivated customers who still have an active account",
@@ -60,7 +61,7 @@ KINDS: Final = {
     "name_with_hyphen": "names with a hyphen of some kind",
     "name_decomposed": "names in decomposed form; composed",
     "name_beyond_16_bits": "names with a letter beyond the 16-bit plane",
-    "name_with_invisible_letter": "names with an invisible joiner or the like; kept",
+    "name_with_invisible_letter": "names with an invisible joiner or the like; kept, unless it turns the writing around",
     "name_with_stray_blanks": "names with stray blanks; removed",
     "name_in_one_case": "names all in one case; kept",
     "name_of_one_word": "names of one word in Latin letters; kept",
@@ -134,9 +135,8 @@ def write_csv(findings: Iterable[Finding], file: TextIO) -> None:
     writer.writerow(["kind", "subject", "number", "amount", "stored", "history", "brought_in", "detail"])
     for finding in in_order(findings):
         amounts = (finding.amount, finding.stored, finding.history, finding.brought_in)
-        writer.writerow(
-            [finding.kind, finding.subject, finding.number, *(_plain(amount) for amount in amounts), finding.detail]
-        )
+        texts = [finding.kind, finding.subject, harmless(finding.number)]
+        writer.writerow([*texts, *(_plain(amount) for amount in amounts), harmless(finding.detail)])
 
 
 def _plain(amount: Money | None) -> Any:

@@ -11,6 +11,9 @@ import sqlalchemy as sa
 from bank.legacy.model import OldAccount, OldBank, OldCustomer, OldLogRow, OldTransaction, OldUser
 from bank.storage.foreign import SourceUnreadable, read_only
 
+# Within them an instant has its day in every time zone, and in every database.
+_YEARS: Final = range(1000, 9999)
+
 TABLES: Final = {
     "users": ("id", "name", "user_type", "password"),
     "customers": ("cust_id", "cust_ssn_id", "name", "address", "age", "state", "city", "status"),
@@ -84,9 +87,10 @@ def _text(value: Any) -> str:
 
 
 def _instant(value: Any) -> datetime | None:
-    """The older app wrote UTC without saying so."""
+    """The older app wrote UTC without saying so; None: there is none, or none that can be read."""
     try:
-        instant = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
+        read = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        instant = read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return instant if instant.year in _YEARS else None

@@ -30,13 +30,17 @@ KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TransferOrder:
-    """Pay `amount` from one account to another; `key` is the form's own operation id."""
+    """Pay `amount` from one account to another; `key` is the form's own operation id.
+
+    `payer_id` is the customer who pays; None when staff do it for the owners.
+    """
 
     from_account_id: int
     to_account_id: int
     amount: Money
     reference: str
     key: str
+    payer_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from bank.accounts import store as account_store
 from bank.accounts.store import Account
 from bank.audit import store as audit
 from bank.audit.model import Author
-from bank.errors import Forbidden, Invalid, Missing
+from bank.errors import Forbidden, Invalid, Missing, Refused
 from bank.ledger import service as ledger
 from bank.ledger import store as ledger_store
-from bank.ledger.errors import KeyReused, NotReversible
+from bank.ledger.errors import AccountClosed, AccountFrozen, KeyReused, NotReversible
 from bank.ledger.model import JournalEntry, Limits, Outcome, Posted, Posting, Release, Replayed, Reserve, Side
 from bank.money import Money
 from bank.payments.model import Receipt, TransferOrder
@@ -37,6 +37,24 @@ class UnknownPayee(Invalid):
 
     def __init__(self) -> None:
         super().__init__("There is no account of this number at this bank. Check the number with whoever you pay.")
+
+
+class PayeeCannotReceive(Refused):
+    """The account to be paid takes no payments at present."""
+
+    code = "payee_cannot_receive"
+
+    def __init__(self) -> None:
+        super().__init__("The account you are paying cannot receive payments. Ask whoever you pay for another one.")
+
+
+class OwnEntry(Forbidden):
+    """Nobody reverses what they booked themselves."""
+
+    code = "own_entry"
+
+    def __init__(self) -> None:
+        super().__init__("You booked this yourself. Another executive must reverse it.")
 
 
 class NoTill(Forbidden):
@@ -88,15 +106,28 @@ def transfer(bank: Bank, order: TransferOrder, *, by: Author) -> Receipt:
 
     Raises:
         SameAccount: both accounts are the same.
+        PayeeCannotReceive: the account to be paid is frozen or closed.
         Refused: the ledger's own reason; nothing moved.
     """
     if order.from_account_id == order.to_account_id:
         raise SameAccount
-    with bank.reader() as reader:
-        own = account_store.share_an_owner(reader, order.from_account_id, order.to_account_id)
+    limits = None if _is_own(bank, order) else _limits(bank)
     postings = _move(order.from_account_id, order.to_account_id, order.amount)
-    narrative = order.reference or "Transfer"
-    return _post(bank, _entry(by, order.key, "transfer", narrative, postings, limits=None if own else _limits(bank)))
+    try:
+        return _post(bank, _entry(by, order.key, "transfer", order.reference or "Transfer", postings, limits=limits))
+    except (AccountFrozen, AccountClosed) as refused:
+        # The state of somebody else's account is not for the payer to know.
+        if refused.facts["account"] == order.to_account_id:
+            raise PayeeCannotReceive from refused
+        raise
+
+
+def _is_own(bank: Bank, order: TransferOrder) -> bool:
+    """Do the same people own both accounts, the payer among them? A shared owner alone would be a way round the limits."""
+    with bank.reader() as reader:
+        paying = account_store.owners(reader, order.from_account_id)
+        receiving = account_store.owners(reader, order.to_account_id)
+    return paying == receiving and (order.payer_id is None or order.payer_id in paying)
 
 
 def reverse(bank: Bank, entry_id: int, *, key: str, by: Author, reason: str) -> Receipt:
@@ -104,6 +135,7 @@ def reverse(bank: Bank, entry_id: int, *, key: str, by: Author, reason: str) -> 
 
     Raises:
         NoSuchEntry: there is no such entry.
+        OwnEntry: whoever asks has booked it.
         AlreadyReversed: it was reversed before.
         NotReversible: it moved nothing, or is a reversal itself.
         InsufficientFunds: what it brought has been spent.
@@ -113,6 +145,8 @@ def reverse(bank: Bank, entry_id: int, *, key: str, by: Author, reason: str) -> 
         original = ledger_store.entry(tx, entry_id)
         if original is None:
             raise NoSuchEntry
+        if original.caller == by.who:
+            raise OwnEntry
         if not original.postings or original.reverses:
             raise NotReversible({"entry": entry_id})
         [outcome] = ledger.post_in(

@@ -13,7 +13,7 @@ from bank.ledger import store as ledger_store
 
 def open_till(tx: sa.Connection, user_id: str, currency: str, *, by: Author) -> int:
     """The cash account of somebody's till, opened when there is none; answers its id."""
-    number = f"till-{user_id}"[:34]
+    number = f"till-{user_id}"
     if till := ledger_store.account_by_number(tx, number):
         return till.id
     name = f"Till of {user_id}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bank.errors import Invalid
+from bank.errors import Invalid, Unavailable
 
 
 class InvalidPeriod(Invalid):
@@ -22,3 +22,24 @@ class PeriodTooLong(Invalid):
             "the most that one statement holds."
         )
         self.most_lines = most_lines
+
+
+class TooLongForPdf(Invalid):
+    """The period has more transactions than one PDF holds."""
+
+    code = "too_long_for_pdf"
+
+    def __init__(self, most_lines: int) -> None:
+        super().__init__(
+            "Choose a shorter period, or take the CSV or XLSX: this one has more than "
+            f"{most_lines:,} transactions, the most that one PDF holds."
+        )
+
+
+class StatementsBusy(Unavailable):
+    """Too many statements are being made at this moment."""
+
+    code = "statements_busy"
+
+    def __init__(self) -> None:
+        super().__init__("Many statements are being made at the moment. Try again in a few seconds.")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
+from bank.customers.model import DIRECTION
 from bank.money import Money
 from bank.payments.model import KINDS
 from bank.statements.errors import InvalidPeriod
@@ -23,9 +24,6 @@ _STATEMENT_WORDS: Final = {
     # "Opening balance" would read like the statement's own.
     "opening": ("Balance brought in", "Balance brought in"),
 }
-
-# Overrides and isolates of writing direction: they could turn the figures beside a narrative around.
-_DIRECTION = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +144,7 @@ def one_line(text: str) -> str:
     >>> one_line("  Rent\\tMarch\\r\\n ")
     'Rent March'
     """
-    composed = unicodedata.normalize("NFC", text).translate(_DIRECTION)
+    composed = unicodedata.normalize("NFC", text.translate(DIRECTION))
     line = " ".join("".join(" " if _breaks_files(character) else character for character in composed).split())
     # Format characters alone, such as a joiner between nothing, show nothing.
     return line if any(unicodedata.category(character) != "Cf" for character in line) else ""

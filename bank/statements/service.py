@@ -17,7 +17,7 @@ from bank.money import Money
 from bank.statements.errors import PeriodTooLong
 from bank.statements.model import Days, Latest, Period, Statement, StatementLine, kind_words, one_line
 
-# A PDF of so many lines takes some seconds of a processor.
+# A file of so many lines takes seconds of a processor; a PDF takes more, and holds fewer.
 MOST_LINES: Final = 10_000
 
 

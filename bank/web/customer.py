@@ -90,7 +90,9 @@ def pay() -> View:
             receiving = account_store.by_number(reader, form.to_account.value)
         if receiving is None:
             raise payments.UnknownPayee
-        order = TransferOrder(paying.id, receiving.id, form.amount.money, form.reference.text, form.key)
+        order = TransferOrder(
+            paying.id, receiving.id, form.amount.money, form.reference.text, form.key, this_customer().id
+        )
         return url_for(".show_movement", entry_id=payments.transfer(bank(), order, by=author()).entry_id)
 
     return settle(form, act, "customer/pay.html", accounts=accounts)

@@ -42,13 +42,19 @@ def try_password(stored: str | None, password: str, *, account: str) -> bool:
     if not current().passwords.check(stored, password):
         logs.event("log_in.failed")
         return False
-    forget_attempt(account)
+    forget_attempts(account)
     return True
 
 
-def forget_attempt(account: str) -> None:
-    """It was no guess: clear the account's failures, and take this one back from the source's."""
-    bank().run(throttle.succeeded, account=_folded(account), source=signed_in.network_address())
+def forget_attempts(account: str) -> None:
+    """It was right: clear the account's failures, and take this attempt back from the source's."""
+    at = bank().clock.now()
+    bank().run(throttle.succeeded, account=_folded(account), source=signed_in.network_address(), at=at)
+
+
+def take_attempt_back(account: str) -> None:
+    """It was no guess at all: do not count it."""
+    bank().run(throttle.taken_back, account=_folded(account), source=signed_in.network_address())
 
 
 def require_present_password(stored: str | None, password: str, *, account: str) -> None:

@@ -14,7 +14,14 @@ from bank.web import signed_in
 from bank.web.access import PUBLIC, open_to
 from bank.web.current import bank, current, settings, visitor
 from bank.web.forms import EnrolForm, LogInForm
-from bank.web.log_in import LogInRefused, begin_attempt, forget_attempt, succeed, try_password
+from bank.web.log_in import (
+    LogInRefused,
+    begin_attempt,
+    forget_attempts,
+    succeed,
+    take_attempt_back,
+    try_password,
+)
 
 public = Blueprint("public", __name__)
 
@@ -80,10 +87,14 @@ def enrol() -> View:
 
 def _enrol(form: EnrolForm) -> None:
     typed = form.user.text
-    # Before the code is looked at: a weak password must not use it up.
-    require_strong(form.new.text, about=[settings().bank_name, typed])
     attempt = f"enrol {typed}"
     begin_attempt(attempt)
+    try:
+        # Before the code is looked at: a weak password must not use it up, nor count as a guess at it.
+        require_strong(form.new.text, about=[settings().bank_name, typed])
+    except WeakPassword:
+        take_attempt_back(attempt)
+        raise
     number = _number_or_none(typed)
     new_hash = current().passwords.hash(form.new.text)
     with bank().reader() as reader:
@@ -91,7 +102,7 @@ def _enrol(form: EnrolForm) -> None:
     if customer is None or not customer.active:
         raise WrongCode
     bank().run(logins.redeem_code, customer.id, form.code.text, new_hash, by=signed_in.stranger())
-    forget_attempt(attempt)
+    forget_attempts(attempt)
 
 
 @public.get("/enrolled")

@@ -8,7 +8,7 @@ from bank.accounts import store as account_store
 from bank.accounts.store import Account
 from bank.errors import Missing
 from bank.statements import service
-from bank.statements.errors import InvalidPeriod, PeriodTooLong
+from bank.statements.errors import InvalidPeriod, PeriodTooLong, TooLongForPdf
 from bank.statements.model import Days, Latest, Period, Statement, read_days, read_latest
 from bank.statements.render import FORMATS
 from bank.web.current import bank, settings
@@ -43,7 +43,9 @@ def answer(account: Account, layout: str, back: str) -> str | tuple[str, int] | 
                 statement = service.last(
                     reader, account, period.count, holders=holders, bank_name=bank_name, made_at=made_at
                 )
-    except (InvalidPeriod, PeriodTooLong) as problem:
+        if wanted := request.args.get("as"):
+            return _download(statement, wanted)
+    except (InvalidPeriod, PeriodTooLong, TooLongForPdf) as problem:
         page = render_template(
             "statement.html",
             account=account,
@@ -54,8 +56,6 @@ def answer(account: Account, layout: str, back: str) -> str | tuple[str, int] | 
             statement=None,
         )
         return page, 422
-    if wanted := request.args.get("as"):
-        return _download(statement, wanted)
     return render_template(
         "statement.html", account=account, layout=layout, back=back, asked=asked, problem=None, statement=statement
     )

@@ -441,6 +441,17 @@ CASES: Final = {
         capture   dinner 30.00
         expect    alice  booked=0.00
     """,
+    "what a capture frees is free for its own account only": """
+        open      alice
+        open      bob
+        deposit   alice  30.00
+        deposit   bob    4.00
+        hold      alice  30.00  as dinner
+        capture   dinner 30.00  with=bob:4.01  refused insufficient_funds account=bob available=4.00 needed=4.01
+        capture   dinner 30.00  with=bob:4.00
+        expect    alice  booked=0.00 held=0.00
+        expect    bob    booked=0.00
+    """,
     "a hold without an end stays until it is released": """
         open      alice
         deposit   alice  30.00

@@ -230,6 +230,16 @@ class DoorMachine(RuleBasedStateMachine):
         self.now += later
         return self._captures(hold, self.model.holds[hold].account, payee, amount)
 
+    @rule(target=moved, hold=reserved, other=accounts, amount=AMOUNTS, share=AMOUNTS)
+    def capture_with_another_payer(self, hold: int, other: int, amount: int, share: int) -> Any:
+        account = self.model.holds[hold].account
+        if account == other:
+            return multiple()
+        taken, also = Money(amount, "USD"), Money(share, "USD")
+        payers = (Posting(other, Side.DEBIT, also), Posting(account, Side.DEBIT, taken))
+        sides = (*payers, Posting(self.till, Side.CREDIT, taken + also))
+        return self._ask(self._entry(sides, hold=Capture(hold, account, taken)))
+
     @rule(hold=reserved, account=accounts, payee=accounts, amount=AMOUNTS)
     def capture_for_any_account(self, hold: int, account: int, payee: int, amount: int) -> None:
         self._captures(hold, account, payee, amount)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from bank.ledger import service
+from bank.ledger.model import JournalEntry, Posting, Side
+from bank.money import Money
+from bank.storage.dialects import dialect_of
 from bank.storage.dialects.base import ALL, RIGHTS
 from bank.storage.engine import make_engine
 from tests.furnished import Furnished, furnish
@@ -273,3 +277,37 @@ def test_the_application_may_call_the_door_and_nothing_else(connect: Any, dialec
         "postgresql": {"ledger_post"},
         "mysql": {"ledger_post", "ledger_post_in"},
     }[dialect]
+
+
+@servers_only
+@pytest.mark.parametrize(
+    "postings",
+    [
+        [("credit", 1)],
+        [("credit", 1), ("credit", 1)],
+        [("debit", 2), ("credit", 1)],
+        [("debit", 1), ("credit", 1), ("debit", 1), ("credit", 1)],
+        [],
+    ],
+    ids=str,
+)
+def test_the_door_itself_refuses_what_does_not_balance(
+    connect: Any, furnished: Furnished, postings: list[tuple[str, int]]
+) -> None:
+    app = connect("app")
+    two = [furnished.ids["alice"], furnished.ids["bob"]]
+    balanced = JournalEntry(
+        caller="test", idempotency_key="forged", kind="transfer", narrative="Forged", booking_date=date(2026, 3, 1),
+        value_date=date(2026, 3, 1), booked_at=datetime(2026, 3, 1, tzinfo=UTC),
+        postings=(Posting(two[0], Side.DEBIT, Money(1, "USD")), Posting(two[1], Side.CREDIT, Money(1, "USD"))),
+    )  # fmt: skip
+    message = balanced.as_message()
+    message["postings"] = [
+        {"account": two[place % 2], "side": side, "minor": minor, "currency": "USD"}
+        for place, (side, minor) in enumerate(postings)
+    ]
+
+    with pytest.raises(sa.exc.DBAPIError, match="not balanced"):
+        dialect_of(app).post(app.execution_options(no_parameters=False), [message])
+
+    assert app.exec_driver_sql("SELECT count(*) FROM journal_entries WHERE narrative = 'Forged'").scalar_one() == 0

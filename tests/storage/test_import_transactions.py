@@ -109,6 +109,16 @@ def test_strict_loads_nothing_when_any_row_is_bad(bank: Bank, database_urls: Dat
         assert [row["line"] for row in csv.DictReader(file)] == [str(13 + number) for number in range(len(BAD))]
 
 
+@pytest.mark.dialects("sqlite")
+def test_no_cell_of_the_report_is_a_formula(database_urls: DatabaseUrls, tmp_path: Path) -> None:
+    path = folder.write(tmp_path / "in", holders=folder.plus("holders", "3,10,;=1+1"))
+    report = tmp_path / "report.csv"
+    load(database_urls, str(path), "--strict", "--report", str(report))
+    with report.open() as file:
+        [row] = csv.DictReader(file)
+    assert row["detail"] == "unknown role ';'=1+1'"
+
+
 def test_without_strict_bad_rows_are_named_and_the_rest_is_loaded(
     bank: Bank, database_urls: DatabaseUrls, tmp_path: Path
 ) -> None:

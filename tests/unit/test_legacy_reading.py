@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import sqlite3
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,10 +16,11 @@ from bank.legacy import store
 from bank.legacy.history import read_history
 from bank.legacy.model import OldTransaction, stored_balance, whole_amount
 from bank.legacy.plan import Plan, make_plan
-from bank.legacy.report import KINDS, summary
+from bank.legacy.report import KINDS, Finding, summary, write_csv
 from bank.legacy.service import reconciliation
+from bank.money import Money
 from bank.storage.foreign import SourceUnreadable
-from tests.older_app import CURRENT, SAVINGS, shared, small_branch, write_sqlite
+from tests.older_app import CURRENT, SAVINGS, A, shared, small_branch, write_sqlite
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -175,6 +177,34 @@ def test_accounts_nobody_holds_and_balances_nobody_can_read_are_named(tmp_path: 
     assert ("balance_rounded", "360110007") in found
     assert ("unknown_status", "360110007") in found
     assert "360110006" not in {account.old.number for account in plan.accounts}
+
+
+@pytest.mark.parametrize(
+    "stored",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "0001-01-01 00:00:00", "0999-12-31", "long ago"],
+)
+def test_an_instant_that_has_no_day_here_is_one_that_cannot_be_read(tmp_path: Path, stored: str) -> None:
+    rows = small_branch()
+    rows["customerlog"] = [(1, A, "Customer Created", stored)]
+    rows["accounts"] = [(*row[:-1], stored) for row in rows["accounts"]]
+    rows["transactions"] = [(1, CURRENT, "Amount Deposited", 100, stored)]
+    old = store.read(write_sqlite(tmp_path / "older.sqlite", rows))
+    assert {row.at for row in (*old.log, *old.transactions)} | {row.last_update for row in old.accounts} == {None}
+    plan = make_plan(old, "USD", now=NOW)
+    assert [finding.number for finding in plan.findings if finding.kind == "no_time"] == ["1"]
+    assert {account.opened_at for account in plan.accounts} == {NOW}
+
+
+def test_no_cell_of_the_report_is_a_formula_and_amounts_stay_figures() -> None:
+    amount = Money(-100, "USD")
+    findings = [
+        Finding("unknown_status", "account", "=1+1", "status: ;=HYPERLINK(1)", amount, amount),
+        Finding("staff_unusable_user_id", "staff", "@SUM(A1)"),
+    ]
+    write_csv(findings, file := io.StringIO(newline=""))
+    rows = list(csv.DictReader(file.getvalue().splitlines()))
+    assert [row["number"] for row in rows] == ["'=1+1", "'@SUM(A1)"]
+    assert (rows[0]["detail"], rows[0]["amount"], rows[0]["stored"]) == ("status: ;'=HYPERLINK(1)", "-1.00", "-1.00")
 
 
 def test_a_bank_in_yen_reads_whole_amounts_as_yen(tmp_path: Path) -> None:

@@ -18,11 +18,13 @@ import openpyxl
 import pypdf
 import pytest
 import uharfbuzz
+from fpdf.fonts import TTFFont
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bank.statements
 from bank.money import Money
+from bank.statements.errors import TooLongForPdf
 from bank.statements.model import Days, Latest, Period, Statement, StatementLine, one_line, short_day
 from bank.statements.render import FORMATS, pdf
 from bank.statements.render.scripts import showable
@@ -209,6 +211,14 @@ def test_a_planted_formula_stays_text():
         assert b"<f>" not in archive.read("xl/worksheets/sheet1.xml")
 
 
+def test_a_planted_formula_stays_text_where_semicolons_separate():
+    made = a_statement(("x;=1+1;", -100))
+
+    lines = FORMATS["csv"].render(made).decode("utf-8-sig").splitlines()
+    assert "'=1+1" in [cell for row in csv.reader(lines, delimiter=";") for cell in row]
+    assert read_csv(made)[1][1][5] == "-1.00"
+
+
 @pytest.mark.parametrize(
     "text", ["_x0041_", "a_x000D_b", "<b>&amp;", "http://example.org", "{nb} pages", "**bold**", "000123"]
 )
@@ -313,7 +323,8 @@ def test_any_text_survives_the_spreadsheets(moves, holder):
     assert [row[3].value for row in table] == [line.description for line in made.lines]
     assert [plain(row[5], "USD") for row in table] == [Decimal(line.amount.plain) for line in made.lines]
     table = read_csv(made)[1][1:]
-    assert [row[3].removeprefix("'") for row in table] == [line.description.removeprefix("'") for line in made.lines]
+    descriptions = [line.description.replace("'", "") for line in made.lines]
+    assert [row[3].replace("'", "") for row in table] == descriptions
     assert [row[5] for row in table] == [line.amount.plain for line in made.lines]
 
 
@@ -403,6 +414,50 @@ def test_long_words_and_many_holders_stay_on_the_paper():
     assert "more: see the CSV download" in text
     assert text.count("x") >= 200
     assert text.count("wide") == 40
+
+
+@given(st.text(alphabet=st.sampled_from("a \u0301اب😀x-é"), max_size=300), st.floats(10, 100))
+@settings(deadline=None, max_examples=50)
+def test_a_text_is_broken_at_blanks_and_loses_nothing(text, width):
+    paper = pdf._Paper(a_statement())
+    words = showable(one_line(text), pdf.letters(), "text")
+    paper._font(8.8)
+
+    lines = paper._wrapped(words, width)
+
+    assert "".join(lines).replace(" ", "") == words.replace(" ", "")
+    if all(paper._width(word) <= width for word in words.split()):
+        assert " ".join(lines) == words
+    # Letters that touch across a blank may stand a hair closer or wider than each by itself.
+    assert all(paper._width(line) < width + 1 or " " not in line for line in lines)
+
+
+def shapings(monkeypatch: pytest.MonkeyPatch, *descriptions: str) -> int:
+    """How often the statement's text is shaped: joined and ordered, at a hundred times the cost of plain letters."""
+    calls = []
+    shape = TTFFont.perform_harfbuzz_shaping
+    monkeypatch.setattr(TTFFont, "perform_harfbuzz_shaping", lambda *args: calls.append(1) or shape(*args))
+    FORMATS["pdf"].render(a_statement(*((text, -1) for text in descriptions)))
+    return len(calls)
+
+
+def test_letters_with_mere_accents_are_not_shaped(monkeypatch):
+    assert shapings(monkeypatch, "Nguyễn Thị Ánh", "Přílišná účtenka", "Ελένη Παππά", "Нгуен Ольга", "Ștefan") == 0
+
+
+def test_long_text_is_shaped_by_lines_and_words_never_by_letters(monkeypatch):
+    texts = [
+        f"إيجار شهر مارس للشقة في الشارع القديم رقم {number} دفعة الكهرباء والماء عن الطابق" for number in range(50)
+    ]
+
+    # By letters it would be above 100 for each text.
+    assert 2 * len(texts) < shapings(monkeypatch, *texts) < 20 * len(texts)
+
+
+def test_a_pdf_holds_a_thousand_lines_and_the_other_files_more():
+    with pytest.raises(TooLongForPdf, match="take the CSV or XLSX.* 1,000 transactions"):
+        FORMATS["pdf"].render(many(1001))
+    assert len(read_csv(many(1001))[1]) == len(read_xlsx(many(1001))[1]) == 1002
 
 
 def test_a_statement_of_a_thousand_lines_is_made_in_seconds(capsys):

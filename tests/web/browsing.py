@@ -181,6 +181,11 @@ class Browser:
         """Send the form of a page that is open, with what it holds and what is typed over it."""
         return self.ask("POST", page.form.action or path, data={**page.form.values, **typed})
 
+    def look_up(self, text: str) -> Page:
+        """Type into the branch's search, and follow where it leads."""
+        page = self.send("/staff/customers", q=text)
+        return self.follow(page) if page.status == 303 else page
+
     def done(self, path: str, **typed: Any) -> Page:
         """Send the form, and follow to the page that it ends on."""
         answer = self.send(path, **typed)

@@ -125,3 +125,20 @@ def test_only_logging_out_has_no_page_of_its_own_and_that_is_no_link(busy):
     assert without_a_page == ["/logout", "/staff/logout"]
     assert busy.browse_as("alice").get("/logout").status == 405
     assert busy.browse_as("teller").get("/staff/logout").status == 405
+
+
+@pytest.mark.parametrize("looked_for", ["012-34-5678", "Alice", "110", "", "no such name"])
+def test_looking_somebody_up_changes_nothing_though_it_is_a_post(looked_for, busy):
+    """An identity number is looked up by POST so that it stands in no address."""
+    browser = busy.sessions["cashier"]
+    page = browser.get("/staff/customers")
+    before = busy.branch.dump()
+
+    answer = browser.submit(page, "/staff/customers", q=looked_for)
+
+    assert answer.status in (200, 303)
+    assert _but_last_use(busy.branch.dump()) == _but_last_use(before)
+
+
+def _but_last_use(rows):
+    return {table: found for table, found in rows.items() if table != "sessions"}

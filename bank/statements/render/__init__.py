@@ -7,8 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from bank.statements.errors import StatementsBusy
 from bank.statements.model import Statement
 from bank.statements.render import csv, pdf, xlsx
+from bank.turns import Turns
+
+# Making a file keeps a processor busy: one at a time in this process. Two may wait; whoever else asks is told so at
+# once, for every thread that waits here is one that answers nobody.
+_WAITING: Final = Turns(3, patience_seconds=0, busy=StatementsBusy)
+_MAKING: Final = Turns(1, patience_seconds=5, busy=StatementsBusy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +24,17 @@ class Format:
 
     extension: str
     content_type: str
-    render: Callable[[Statement], bytes]
+    make: Callable[[Statement], bytes]
+
+    def render(self, statement: Statement) -> bytes:
+        """The statement's file.
+
+        Raises:
+            StatementsBusy: too many are being made.
+            TooLongForPdf: a PDF does not hold so many lines.
+        """
+        with _WAITING.taken(), _MAKING.taken():
+            return self.make(statement)
 
     def filename(self, statement: Statement) -> str:
         """The account's last four digits and the period, in plain ASCII: `statement-0001-2026-03.csv`."""

@@ -2,23 +2,18 @@
 
 * UTF-8 with a byte order mark: without it Excel reads the file in the computer's old code page and garbles names.
 * Days are ISO 8601. Amounts are plain figures with a point, `-1234.56`, that programs and spreadsheets read.
-* All text is quoted. Text that a spreadsheet would run as a formula gets an apostrophe before it; figures need none.
+* All text is quoted. What a spreadsheet would run as a formula gets an apostrophe before it; figures need none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Final
 
 from bank.money import Money
+from bank.spreadsheets import harmless
 from bank.statements.model import Statement
 from bank.statements.render.table import COLUMNS, Value, facts
-
-# What begins a formula in Excel, LibreOffice or Google Sheets. The last four are the full-width
-# signs that some East Asian editions read like the plain ones.
-# https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA_STARTS: Final = tuple("=+-@\t\r＝＋－＠")
 
 
 def render(statement: Statement) -> bytes:
@@ -42,12 +37,3 @@ def _cell(value: Value) -> str:
             return str(value)
         case str():
             return '"' + harmless(value).replace('"', '""') + '"'
-
-
-def harmless(text: str) -> str:
-    """Text that no spreadsheet takes for a formula.
-
-    >>> harmless("=1+1"), harmless("Rent")
-    ("'=1+1", 'Rent')
-    """
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

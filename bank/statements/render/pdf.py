@@ -6,18 +6,20 @@ gives the same bytes: its creation date is the statement's own.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from fpdf import FPDF
-from fpdf.enums import Align, MethodReturnValue, XPos, YPos
+from fpdf.enums import Align, XPos, YPos
 from fpdf.prefs import ViewerPreferences
 from uharfbuzz import Face  # type: ignore[import-untyped]  # it ships no py.typed
 
 from bank.money import Money
+from bank.statements.errors import TooLongForPdf
 from bank.statements.model import Days, Statement, StatementLine, short_day
 from bank.statements.render.scripts import showable
 
@@ -38,11 +40,17 @@ _LINE, _SMALL_LINE, _PADDING = 4.4, 3.6, 1.5
 _HEAD_HEIGHT: Final = 7.5
 _MOST_HOLDER_LINES: Final = 20
 
+#: So many long lines of Arabic take some seconds of a processor.
+MOST_LINES: Final = 1000
+
 _INK: Final = (28, 33, 40)
 _MUTED: Final = (96, 104, 115)
 _ACCENT: Final = (23, 62, 99)
 _TINT: Final = (240, 244, 248)
 _RULE: Final = (214, 220, 227)
+
+# Hebrew and the like, Arabic and the like, Arabic digits (Unicode Standard Annex 9).
+_FROM_THE_RIGHT: Final = frozenset(("R", "AL", "AN"))
 
 _UNSHOWN: Final = (
     "[Square brackets] stand for letters that this file cannot show. The CSV and Excel downloads have them."
@@ -50,7 +58,13 @@ _UNSHOWN: Final = (
 
 
 def render(statement: Statement) -> bytes:
-    """The statement's PDF file."""
+    """The statement's PDF file.
+
+    Raises:
+        TooLongForPdf: it has more than `MOST_LINES` lines.
+    """
+    if len(statement.lines) > MOST_LINES:
+        raise TooLongForPdf(MOST_LINES)
     return _Paper(statement).draw()
 
 
@@ -77,6 +91,7 @@ class _Paper:
         self.statement = statement
         self.pdf = _document(statement)
         self.unshown = False
+        self._widths: dict[tuple[str, float, str], float] = {}
         self.figures_width = self._figures_width()
         self.words_width = _WIDTH - _DAY_WIDTH - 2 * self.figures_width - 2 * _GAP
 
@@ -114,19 +129,48 @@ class _Paper:
         self.pdf.set_text_color(*colour)
 
     def _width(self, text: str) -> float:
-        return self.pdf.get_string_width(text)
+        """The text's width in the current font; the same words come again and again."""
+        key = (self.pdf.font_style, self.pdf.font_size_pt, text)
+        if key not in self._widths:
+            self._shape(text)
+            self._widths[key] = self.pdf.get_string_width(text)
+        return self._widths[key]
 
     def _wrapped(self, text: str, width: float) -> tuple[str, ...]:
-        """The text's lines in the current font."""
-        self._shape(text)
-        if self._width(text) <= width:
-            return (text,)
-        lines = self.pdf.multi_cell(width, _LINE, text, align=Align.L, dry_run=True, output=MethodReturnValue.LINES)
-        return tuple(cast("list[str]", lines))
+        """The text's lines in the current font. (FPDF would shape the text anew for each of its letters.)"""
+        lines: list[str] = []
+        room = 0.0
+        for word in text.split(" "):
+            first, *rest = self._pieces(word, width)
+            needed = self._width(" ") + self._width(first)
+            if lines and needed <= room:
+                lines[-1] += f" {first}"
+                room -= needed
+            else:
+                rest = [first, *rest]
+            if rest:
+                lines += rest
+                room = width - self._width(rest[-1])
+        return tuple(lines)
+
+    def _pieces(self, word: str, width: float) -> list[str]:
+        """The word, cut only where it alone is too long; never before what stands above or below a letter."""
+        if self._width(word) <= width:
+            return [word]
+        pieces = [""]
+        room = width
+        for character in word:
+            needed = 0.0 if unicodedata.combining(character) else self._width(character)
+            if needed > room:
+                pieces.append("")
+                room = width
+            pieces[-1] += character
+            room -= needed
+        return pieces
 
     def _shape(self, text: str) -> None:
         """Join letters and order them from the right where the script does; it costs time, so only there."""
-        self.pdf.set_text_shaping(any(ord(character) >= 0x300 for character in text))
+        self.pdf.set_text_shaping(_needs_shaping(text))
 
     def _text(self, x: float, y: float, width: float, text: str, align: Align = Align.L, height: float = _LINE) -> None:
         self._shape(text)
@@ -307,6 +351,19 @@ class _Paper:
     def _rectangle(self, y: float, height: float, colour: tuple[int, int, int]) -> None:
         self.pdf.set_fill_color(*colour)
         self.pdf.rect(_LEFT, y, _WIDTH, height, style="F")
+
+
+def _needs_shaping(text: str) -> bool:
+    """Is any of it written from the right, set above or below a letter, or invisible?
+
+    >>> _needs_shaping("Přílišná"), _needs_shaping("راتب"), _needs_shaping("o\u0323\u0301")
+    (False, True, True)
+    """
+    return not text.isascii() and any(
+        unicodedata.bidirectional(character) in _FROM_THE_RIGHT
+        or unicodedata.category(character) in ("Mn", "Mc", "Me", "Cf")
+        for character in text
+    )
 
 
 @cache

@@ -173,6 +173,20 @@ BEGIN
           )) AS asked ORDER BY place;
     DECLARE CONTINUE HANDLER FOR NOT FOUND SET done = TRUE;
 
+    -- Our own callers cannot construct such an entry; whoever else has this role must not post one either.
+    IF EXISTS (
+        SELECT 1 FROM JSON_TABLE(batch, '$[*]' COLUMNS (
+            place FOR ORDINALITY, hold_op VARCHAR(10) PATH '$.hold_op',
+            NESTED PATH '$.postings[*]' COLUMNS (
+                id BIGINT PATH '$.account', minor BIGINT PATH '$.minor', side VARCHAR(6) PATH '$.side', currency VARCHAR(3) PATH '$.currency'
+            )
+        )) AS asked
+        GROUP BY place, currency
+        HAVING SUM(IF(side = 'debit', minor, -minor)) <> 0 OR COUNT(DISTINCT id) <> COUNT(id) OR (COUNT(id) = 0 AND MAX(hold_op) IS NULL)
+    ) THEN
+        SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'an entry is not balanced';
+    END IF;
+
     -- One by one, because a sorted SELECT … FOR UPDATE locks in the order it reads, not in the order it sorts.
     OPEN accounts;
     lock_accounts: LOOP

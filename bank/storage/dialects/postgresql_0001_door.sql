@@ -126,6 +126,18 @@ DECLARE
     change bigint;
     answers jsonb[] := '{{}}';
 BEGIN
+    -- Our own callers cannot construct such an entry; whoever else has this role must not post one either.
+    IF EXISTS (
+        SELECT FROM jsonb_array_elements(batch) WITH ORDINALITY AS asked (entry, place)
+          LEFT JOIN LATERAL jsonb_array_elements(entry->'postings') AS posting ON true
+         GROUP BY place, posting->>'currency'
+        HAVING sum(CASE WHEN posting->>'side' = 'debit' THEN (posting->>'minor')::bigint ELSE -(posting->>'minor')::bigint END) <> 0
+            OR count(DISTINCT posting->>'account') <> count(posting)
+            OR (count(posting) = 0 AND bool_and(entry->>'hold_op' IS NULL))
+    ) THEN
+        RAISE EXCEPTION 'an entry is not balanced' USING ERRCODE = 'check_violation';
+    END IF;
+
     PERFORM FROM ledger_accounts
       WHERE id IN (
           SELECT (posting->>'account')::bigint FROM jsonb_array_elements(batch) AS entry, jsonb_array_elements(entry->'postings') AS posting

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from bank.audit import store as audit
 from bank.identity import staff as staff_members
-from bank.identity.passwords import WeakPassword, require_strong
+from bank.identity.passwords import WeakPassword, normalised, require_strong
 from bank.identity.staff import InvalidUserId, read_user_id
 from bank.ledger import store as ledger_store
 from bank.web import log_in as entrance
@@ -88,7 +88,7 @@ def change_password() -> View:
     try:
         entrance.require_present_password(known and known[1], form.old.text, account=me.user_id)
         require_strong(form.new.text, about=[settings().bank_name, me.name, me.user_id])
-        if form.new.text == form.old.text:
+        if normalised(form.new.text) == normalised(form.old.text):
             raise WeakPassword("Choose another password than the present one.")
     except entrance.LogInRefused:
         form.old.errors = ["This is not your present password, or it was tried too often."]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import render_template, request, url_for
+from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from bank.accounts import service as accounts
@@ -10,7 +10,6 @@ from bank.accounts import store as account_store
 from bank.audit import store as audit
 from bank.customers import service as customers
 from bank.customers import store as customer_store
-from bank.errors import Invalid
 from bank.identity import logins
 from bank.web.access import ANY_STAFF, EXECUTIVE, open_to
 from bank.web.current import author, bank, current, settings
@@ -24,23 +23,34 @@ View = str | tuple[str, int] | AnyResponse
 _PAGE_LINES = 50
 
 
-@staff.get("/customers")
+@staff.route("/customers", methods=["GET", "POST"])
 @open_to(*ANY_STAFF)
 def find_customers() -> View:
-    """Look customers up by number, identity number or part of the name."""
+    """Look customers up by number or part of the name; by an identity number too, when it is sent as a form."""
+    if request.method == "POST":
+        return _look_up(request.form.get("q", "").strip()[:200])
     text = request.args.get("q", "").strip()[:200]
     after = request.args.get("after") or None
-    problem = None
     found = []
     if text:
-        try:
-            with bank().reader() as reader:
-                found = customers.find(reader, text, current().identities, after=after, limit=_PAGE_LINES + 1)
-        except Invalid as unreadable:
-            problem = str(unreadable)
+        with bank().reader() as reader:
+            found = customers.find(reader, text, after=after, limit=_PAGE_LINES + 1)
     more = found[_PAGE_LINES - 1].number if len(found) > _PAGE_LINES else None
-    page = render_template("staff/customers.html", text=text, found=found[:_PAGE_LINES], more=more, problem=problem)
-    return (page, 422) if problem else page
+    return render_template("staff/customers.html", text=text, found=found[:_PAGE_LINES], more=more)
+
+
+def _look_up(text: str) -> View:
+    """Go to the customer of a customer number or identity number, or on to those of a name.
+
+    What may be an identity number never stands in an address: those stay in logs and browsers.
+    """
+    with bank().reader() as reader:
+        exact = customers.find_one(reader, text, current().identities)
+    if exact:
+        return redirect(url_for(".show_customer", number=exact.number), 303)
+    if any(letter.isdigit() for letter in text):
+        return render_template("staff/customers.html", text=text, found=[], more=None)
+    return redirect(url_for(".find_customers", q=text), 303)
 
 
 @staff.get("/customers/status")
