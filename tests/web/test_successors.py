@@ -38,12 +38,14 @@ SUCCESSORS = {
     "/statement": ("staff.show_statement", "teller", {"number": "account"}),
     "/pdf_xl_statement/<acc_id>": ("staff.show_statement", "cashier", {"number": "account", "as": "pdf"}),
     "/pdf_xl_statement/<acc_id>/<ftype>": ("staff.show_statement", "teller", {"number": "account", "as": "xlsx"}),
-    "/customerlog": ("staff.show_records", "executive", {}),
-    "/accountlog": ("staff.show_account", "executive", {"number": "account"}),
+    "/customerlog": ("staff.show_records", "executive", {"as": "json"}),
+    "/api/v1/customerlog": ("staff.show_records", "executive", {"as": "json"}),
+    "/accountlog": ("staff.list_accounts", "executive", {"as": "json"}),
+    "/api/v1/accountlog": ("staff.list_accounts", "executive", {"as": "json"}),
 }
 
-#: The list of links to the JSON pages, and those pages by their second address: programs get an interface of their own later.
-LATER = {"/api", "/api/v1", "/api/v1/customerlog", "/api/v1/accountlog"}
+#: The list of links to the JSON pages: programs get an interface of their own, with its documents, later.
+LATER = {"/api", "/api/v1"}
 
 
 def test_the_older_apps_35_rules_are_all_here():
@@ -61,6 +63,27 @@ def test_the_successor_answers(route, office: Served):
     answer = browser.post(address) if endpoint.endswith("log_out") else browser.get(address)
 
     assert answer.status == (303 if endpoint.endswith("log_out") else 200)
+
+
+def test_programs_read_the_records_and_the_accounts_as_json(office: Served):
+    executive, account = office.browse_as("executive"), office.branch.state("alice_current")
+
+    records = executive.get("/staff/records?as=json").response.get_json()
+    accounts = executive.get("/staff/accounts/status?as=json").response.get_json()
+
+    assert {"who", "action", "subject", "at", "details"} <= set(records["records"][0])
+    assert records["older"] is None
+    assert accounts["more"] is None
+    assert accounts["accounts"][0] == {
+        "number": account.number,
+        "product": "current",
+        "status": "open",
+        "opened_on": account.opened_on.isoformat(),
+        "closed_on": None,
+        "balance": "100.00",
+        "currency": "USD",
+    }
+    assert "012345678" not in str(records)
 
 
 def test_staff_find_their_way_from_home_to_every_successor_in_two_steps(office: Served):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
-from flask import redirect, render_template, request, url_for
+from flask import jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from bank.accounts import service as accounts
@@ -57,7 +58,7 @@ def find_account() -> View:
 @staff.get("/accounts/status")
 @open_to(*EXECUTIVE)
 def list_accounts() -> View:
-    """All accounts by status, a page at a time."""
+    """All accounts by status, a page at a time; `as=json` gives the same to a program."""
     status = request.args.get("status") or None
     if status not in _STATUSES:
         status = None
@@ -65,9 +66,25 @@ def list_accounts() -> View:
     with bank().reader() as reader:
         found = account_store.page_after(reader, status=status, after=after, limit=_PAGE_LINES + 1)
     more = found[_PAGE_LINES - 1].number if len(found) > _PAGE_LINES else None
+    if request.args.get("as") == "json":
+        place: dict[str, Any] = {"status": status, "after": more, "as": "json"}
+        further = url_for(".list_accounts", **place) if more else None
+        return jsonify(accounts=[_as_json(account) for account in found[:_PAGE_LINES]], more=further)
     return render_template(
         "staff/account_status.html", found=found[:_PAGE_LINES], more=more, status=status, statuses=_STATUSES
     )
+
+
+def _as_json(account: Account) -> dict[str, str | None]:
+    return {
+        "number": account.number,
+        "product": account.product,
+        "status": account.ledger.status,
+        "opened_on": account.opened_on.isoformat(),
+        "closed_on": account.closed_on.isoformat() if account.closed_on else None,
+        "balance": account.ledger.balance_money.plain,
+        "currency": account.ledger.currency,
+    }
 
 
 @staff.get("/accounts/<number>")

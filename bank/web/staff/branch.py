@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from flask import make_response, redirect, render_template, request, url_for
+from typing import Any
+
+import sqlalchemy as sa
+from flask import jsonify, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from bank.audit import store as audit
@@ -113,12 +116,20 @@ def password_changed() -> View:
 @staff.get("/records")
 @open_to(*EXECUTIVE)
 def show_records() -> View:
-    """The audit trail, newest first."""
+    """The audit trail, newest first; `as=json` gives the same to a program."""
     before = read_place(request.args.get("before"))
     with bank().reader() as reader:
         records = audit.page_before(reader, None, before=before, limit=_PAGE_LINES + 1)
     older = records[_PAGE_LINES - 1].id if len(records) > _PAGE_LINES else None
+    if request.args.get("as") == "json":
+        return _records_as_json(records[:_PAGE_LINES], older)
     return render_template("staff/records.html", records=records[:_PAGE_LINES], older=older)
+
+
+def _records_as_json(records: list[sa.Row[Any]], older: int | None) -> AnyResponse:
+    shown = [{**record._mapping, "at": record.at.isoformat()} for record in records]  # noqa: SLF001 — its public name
+    place: dict[str, Any] = {"before": older, "as": "json"}
+    return jsonify(records=shown, older=url_for(".show_records", **place) if older else None)
 
 
 @staff.get("/trial-balance")
