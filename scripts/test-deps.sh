@@ -8,7 +8,8 @@
 set -euo pipefail
 
 postgres() {
-  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null
+  # -P looks for programs alone: this very function is called postgres, too.
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || type -P postgres >/dev/null
 }
 
 mariadb() {
@@ -16,7 +17,7 @@ mariadb() {
 }
 
 browser() {
-  command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null
+  type -P chromium >/dev/null || type -P chromium-browser >/dev/null || type -P google-chrome >/dev/null
 }
 
 missing_packages() {
