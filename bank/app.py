@@ -12,12 +12,13 @@ from bank.customers.identity_number import IdentityNumbers
 from bank.identity.passwords import Passwords
 from bank.settings import Settings
 from bank.storage.transaction import Bank
-from bank.web import access, errors, headers, health, logs, pages, signed_in
+from bank.web import access, errors, headers, health, logs, pages, preferences, signed_in
 from bank.web.current import Current
 from bank.web.customer import customer
 from bank.web.paging import IdConverter
 from bank.web.public import public
 from bank.web.staff import staff
+from bank.web.styleguide import styleguide
 
 #: No form here is larger, and no page takes a file yet.
 MOST_BODY_BYTES = 64 * 1024
@@ -48,12 +49,13 @@ def create_app(settings: Settings, bank: Bank | None = None) -> Flask:
     hops = settings.proxy_hops
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0, x_prefix=0)  # type: ignore[method-assign]
     logs.install(app)
+    preferences.install(app)
     headers.install(app)
     CSRFProtect(app)
     signed_in.install(app)
     errors.install(app)
     pages.install(app)
-    for blueprint in (health.health, public, customer, staff):
+    for blueprint in (health.health, public, customer, staff, styleguide):
         app.register_blueprint(blueprint)
     access.require_everywhere(app)
     return app

@@ -8,6 +8,7 @@ from typing import Final
 from stdnum import luhn
 
 from bank.errors import Invalid
+from bank.language import gettext as _
 
 #: The older app's numbers have nine digits and no check digit; they are kept as they are.
 IMPORTED_DIGITS: Final = 9
@@ -39,9 +40,9 @@ def read_number(text: str) -> str:
     """
     digits = re.sub(r"[\s-]", "", text)
     if not re.fullmatch(r"[0-9]{9,10}", digits):
-        raise InvalidNumber("Enter the number's 9 or 10 digits, as on the statement.")
+        raise InvalidNumber(_("Enter the number's 9 or 10 digits, as on the statement."))
     if len(digits) > IMPORTED_DIGITS and not luhn.is_valid(digits):
-        raise InvalidNumber("Check the number: one of its digits is mistyped.")
+        raise InvalidNumber(_("Check the number: one of its digits is mistyped."))
     return digits
 
 
@@ -49,6 +50,7 @@ def masked(number: str) -> str:
     """All but the last four characters hidden.
 
     >>> masked("3602000001")
-    '•••• 0001'
+    '\\u200e•••• 0001'
     """
-    return f"•••• {number[-4:]}"
+    # Dots have no direction: unmarked they would stand behind the digits in languages written from the right.
+    return f"\u200e•••• {number[-4:]}"

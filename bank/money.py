@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
+from bank import language
 from bank.errors import Invalid
+from bank.language import gettext as _
 
 # ISO 4217 gives most currencies two decimals; these are the others.
 # https://www.six-group.com/en/products-services/financial-information/data-standards.html
@@ -18,8 +21,6 @@ EXPONENTS: Final = {
 
 #: No single amount may be larger, so that no sum of amounts leaves a 64-bit integer.
 MAX_MINOR_UNITS: Final = 10**15
-
-_TYPED_AMOUNT = re.compile(r"(?P<whole>\d+|[1-9]\d{0,2}(?:,\d{3})+)(?:\.(?P<fraction>\d+))?", re.ASCII)
 
 
 class InvalidAmount(Invalid):
@@ -45,7 +46,7 @@ class Money:
     currency: str
 
     def __str__(self) -> str:
-        """The amount as the bank writes it.
+        """The amount as the bank writes it in the reader's language.
 
         >>> str(Money(-123456, "USD")), str(Money(500, "JPY"))
         ('-1,234.56 USD', '500 JPY')
@@ -55,12 +56,12 @@ class Money:
     @property
     def figure(self) -> str:
         """The amount without its currency, thousands grouped: `1,234.56`."""
-        return _figure(self.minor_units, self.currency, ",")
+        return _figure(self.minor_units, self.currency, *language.symbols())
 
     @property
     def plain(self) -> str:
         """The amount for machines and spreadsheets: `1234.56`."""
-        return _figure(self.minor_units, self.currency, "")
+        return _figure(self.minor_units, self.currency, ".", "")
 
     def __add__(self, other: Money) -> Money:
         return Money(self.minor_units + self._same(other), self.currency)
@@ -77,16 +78,16 @@ class Money:
         return other.minor_units
 
 
-def _figure(minor_units: int, currency: str, group: str) -> str:
+def _figure(minor_units: int, currency: str, point: str, group: str) -> str:
     decimals = exponent(currency)
     whole, fraction = divmod(abs(minor_units), 10**decimals)
     sign = "-" if minor_units < 0 else ""
     digits = f"{whole:,}".replace(",", group)
-    return f"{sign}{digits}.{fraction:0{decimals}d}" if decimals else f"{sign}{digits}"
+    return f"{sign}{digits}{point}{fraction:0{decimals}d}" if decimals else f"{sign}{digits}"
 
 
 def parse_amount(text: str, currency: str) -> Money:
-    """Read a positive amount as people type it in English: digits, commas between thousands, a point.
+    """Read a positive amount as people type it in their language; in English: digits, commas between thousands, a point.
 
     Blanks around it are ignored. Nothing is rounded or guessed: what is not exactly
     an amount of `currency` is refused. The rule in full: docs/reference/amounts.md.
@@ -100,31 +101,46 @@ def parse_amount(text: str, currency: str) -> Money:
     typed = text.strip()
     example = Money(125000 if exponent(currency) else 1250, currency).figure
     if not typed:
-        raise InvalidAmount("Enter an amount.")
+        raise InvalidAmount(_("Enter an amount."))
     if typed[0] in "-\N{MINUS SIGN}":
-        raise InvalidAmount("Enter an amount above zero, without a minus sign.")
-    match = _TYPED_AMOUNT.fullmatch(typed)
+        raise InvalidAmount(_("Enter an amount above zero, without a minus sign."))
+    match = _typed_amount(*language.symbols()).fullmatch(typed)
     if not match:
         raise InvalidAmount(
-            f"Enter the amount in digits like {example}: a point before the decimals, commas only between thousands."
+            _(
+                "Enter the amount in digits like %(example)s: a point before the decimals, commas only between thousands.",
+                example=example,
+            )
         )
     decimals = exponent(currency)
     fraction = match["fraction"] or ""
     if len(fraction) > decimals:
         raise InvalidAmount(
-            f"Enter at most {decimals} digits after the point: {currency} has no smaller unit."
+            _(
+                "Enter at most %(decimals)s digits after the point: %(currency)s has no smaller unit.",
+                decimals=decimals,
+                currency=currency,
+            )
             if decimals
-            else f"Enter a whole amount: {currency} has no smaller unit."
+            else _("Enter a whole amount: %(currency)s has no smaller unit.", currency=currency)
         )
-    whole = match["whole"].replace(",", "").lstrip("0")
+    whole = re.sub(r"\D", "", match["whole"]).lstrip("0")
     largest = Money(MAX_MINOR_UNITS, currency)
     # The length is looked at first: Python refuses to read integers of thousands of digits.
     if len(whole) > len(str(MAX_MINOR_UNITS)) or int(whole + fraction.ljust(decimals, "0") or "0") > MAX_MINOR_UNITS:
-        raise InvalidAmount(f"Enter {largest.figure} or less: the bank books no larger amount at once.")
+        raise InvalidAmount(
+            _("Enter %(largest)s or less: the bank books no larger amount at once.", largest=largest.figure)
+        )
     minor_units = int(whole + fraction.ljust(decimals, "0") or "0")
     if minor_units == 0:
-        raise InvalidAmount("Enter an amount above zero.")
+        raise InvalidAmount(_("Enter an amount above zero."))
     return Money(minor_units, currency)
+
+
+@cache
+def _typed_amount(point: str, group: str) -> re.Pattern[str]:
+    grouped = rf"[1-9]\d{{0,2}}(?:{re.escape(group)}\d{{3}})+"
+    return re.compile(rf"(?P<whole>\d+|{grouped})(?:{re.escape(point)}(?P<fraction>\d+))?", re.ASCII)
 
 
 def allocate(total: Money, parts: int) -> list[Money]:

@@ -65,6 +65,7 @@ class Settings:
     statement_seconds: int = 15
     password_memory_kib: int = 65_536
     password_hashers: int = 2
+    name_checks_per_day: int = 20
 
     @property
     def production(self) -> bool:
@@ -102,6 +103,7 @@ class Settings:
             statement_seconds=reader.number("STATEMENT_SECONDS", 15, 3, 50),
             password_memory_kib=reader.number("PASSWORD_MEMORY_KIB", 65_536, 8_192, 1_048_576),
             password_hashers=reader.number("PASSWORD_HASHERS", 2, 1, 16),
+            name_checks_per_day=reader.number("NAME_CHECKS_PER_DAY", 20, 1, 1000),
         )
         if reader.problems:
             raise SettingsRefused(reader.problems)
@@ -128,6 +130,7 @@ class Settings:
             "STATEMENT_SECONDS": str(self.statement_seconds),
             "PASSWORD_MEMORY_KIB": str(self.password_memory_kib),
             "PASSWORD_HASHERS": str(self.password_hashers),
+            "NAME_CHECKS_PER_DAY": str(self.name_checks_per_day),
         }
 
 

@@ -15,21 +15,29 @@ from bank.accounts import service as accounts
 from bank.accounts import store as account_store
 from bank.accounts.store import Account
 from bank.audit.model import Author
+from bank.cases import service as cases
 from bank.customers import service as customers
 from bank.customers.identity_number import IdentityNumbers, read_identity_number
 from bank.customers.model import CustomerDetails
 from bank.customers.store import Customer
 from bank.identity import logins, sessions, staff
 from bank.identity.staff import Role, Staff
+from bank.identity.store import sessions as session_rows
+from bank.ledger import store as ledger_store
+from bank.ledger.store import LedgerAccount
 from bank.money import Money
+from bank.payments import counting, drafts, payees, scheduled, tills, vault
 from bank.payments import service as payments
-from bank.payments import tills
+from bank.payments.drafts import Draft
 from bank.payments.model import TransferOrder
 from bank.settings import DEVELOPMENT_IDENTITY_KEY, Settings
 from bank.storage.metadata import metadata
 from bank.storage.transaction import Bank
 
 CURRENCY = "USD"
+
+#: What a till begins with, in minor units: no test pays more out than that.
+FLOAT = 100_000_00
 
 #: Nobody can log in with this, and making it costs nothing; tests of the log-in set a real one.
 NO_HASH = "no hash"
@@ -90,6 +98,8 @@ class Branch:
         for role in Role:
             branch.add_staff(role.value, f"{role.value.upper()}-1", role)
         branch.add_staff("spare", "SPARE-1", Role.TELLER)
+        branch.supply("teller", FLOAT)
+        branch.supply("cashier", FLOAT)
         for name, full_name in (("alice", "Alice Moreau"), ("bob", "Bob Nakamura")):
             branch.add_customer(name, full_name, IDENTITY_NUMBERS[name])
         branch.open_account("alice", "current", 100_00)
@@ -122,6 +132,36 @@ class Branch:
 
         self.people[name] = person = self.bank.run(use_case)
         return person
+
+    def supply(self, name: str, minor_units: int) -> int:
+        """Cash for somebody's till, delivered to the vault just before; answers the entry's id."""
+        till_id, amount = self.staff(name).till_account_id, Money(minor_units, CURRENCY)
+        assert till_id is not None
+        vault.receive(self.bank, amount, key=a_key(), by=self.author())
+        return vault.supply_till(self.bank, till_id, amount, key=a_key(), by=self.author(name)).entry_id
+
+    def till(self, name: str) -> LedgerAccount:
+        """Somebody's till as it stands."""
+        till_id = self.staff(name).till_account_id
+        assert till_id is not None
+        with self.bank.reader() as reader:
+            found = ledger_store.account(reader, till_id)
+        assert found is not None
+        return found
+
+    def count_till(self, name: str, counted: int, reason: str = "") -> int:
+        """Somebody counts their till and finds `counted` minor units; answers the count's id."""
+        till = self.till(name)
+        return self.bank.run(
+            counting.count, till.id, Money(counted, CURRENCY), {}, seen=till.version, reason=reason, key=a_key(),
+            by=self.author(name),
+        )  # fmt: skip
+
+    def report(self, name: str, entry_id: int, told: str = "I did not do this.") -> int:
+        """A customer reports a problem with a movement; answers the case's id."""
+        return self.bank.run(
+            cases.report, self.customer(name).id, entry_id, told, operation=a_key(), by=self.author(name)
+        )
 
     def add_customer(self, name: str, full_name: str, identity_number: str) -> Customer:
         """A customer without an account."""
@@ -160,12 +200,40 @@ class Branch:
             self.bank, account, amount, till_id=teller.till_account_id, key=a_key(), by=self.author("teller")
         ).entry_id
 
-    def transfer(self, payer: str, payee: str, minor_units: int) -> int:
-        """From one account to another, by the teller; answers the entry's id."""
+    def transfer(self, payer: str, payee: str, minor_units: int, *, by: str = "teller") -> int:
+        """From one account to another, by the teller or somebody else; answers the entry's id."""
         order = TransferOrder(
             self.accounts[payer].id, self.accounts[payee].id, Money(minor_units, CURRENCY), "Lunch", a_key()
         )
-        return payments.transfer(self.bank, order, by=self.author("teller")).entry_id
+        return payments.transfer(self.bank, order, by=self.author(by)).entry_id
+
+    def schedule(self, payer: str, payee: str, minor_units: int, *, days: int = 1, repeats: str = "once") -> int:
+        """A payment by Alice, so many days from today; answers its id."""
+        order = TransferOrder(
+            self.accounts[payer].id, self.accounts[payee].id, Money(minor_units, CURRENCY), "Rent", a_key(),
+            self.customer("alice").id,
+        )  # fmt: skip
+        by = self.author("alice")
+        due_on = by.business_date + timedelta(days=days)
+        return scheduled.schedule(self.bank, order, due_on=due_on, repeats=repeats, payee_name="Bob Nakamura", by=by)
+
+    def payee(self, customer: str, account: str, name: str, name_check: str = "match", *, saved: bool = True) -> int:
+        """How the customer calls the account; answers the payee's id."""
+
+        def use_case(tx: sa.Connection) -> int:
+            me, by = self.customer(customer).id, self.author(customer)
+            named = payees.name(tx, me, self.accounts[account].id, name, name_check, by=by)
+            (payees.save if saved else payees.remove)(tx, me, named.id, by=by)
+            return named.id
+
+        return self.bank.run(use_case)
+
+    def draft(self, customer: str, paying: str, receiving: str, operation: str, name_check: str = "own") -> str:
+        """A payment that the customer prepares, whom it goes to being said; answers its operation id."""
+        from_id, to_id = self.accounts[paying].id, self.accounts[receiving].id
+        draft = Draft(operation, self.customer(customer).id, from_id, to_id, "Somebody", name_check)
+        self.bank.run(drafts.keep, draft, at=self.bank.clock.now())
+        return operation
 
     def hold(self, account: str, minor_units: int) -> int:
         """Reserve; answers the hold's id."""
@@ -187,6 +255,11 @@ class Branch:
             sessions.start, kind, person.id, by=self.author(name), network_address="192.0.2.7", device="test"
         )
         return token
+
+    def session_id_of(self, name: str) -> int:
+        """The id of a new session."""
+        self.session_of(name)
+        return int(self.rows(sa.select(sa.func.max(session_rows.c.id)))[0][0])
 
     def number(self, account: str) -> str:
         """The account's number, as in an address."""

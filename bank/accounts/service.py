@@ -7,6 +7,7 @@ from datetime import date, datetime
 import sqlalchemy as sa
 
 from bank.accounts import store
+from bank.accounts.model import PRODUCTS
 from bank.accounts.store import Account, account_holders, accounts
 from bank.audit import store as audit
 from bank.audit.model import Author
@@ -15,11 +16,10 @@ from bank.customers import store as customer_store
 from bank.customers.store import Customer
 from bank.errors import Conflict, Missing, Refused
 from bank.identity import logins, sessions
+from bank.language import gettext as _
 from bank.ledger import service as ledger
 from bank.ledger import store as ledger_store
 from bank.storage.series import next_number
-
-PRODUCTS = {"current": "Current account", "savings": "Savings account"}
 
 
 class NoSuchAccount(Missing):
@@ -28,7 +28,7 @@ class NoSuchAccount(Missing):
     code = "no_such_account"
 
     def __init__(self) -> None:
-        super().__init__("There is no account of this number.")
+        super().__init__(_("There is no account of this number."))
 
 
 class LastOwner(Refused):
@@ -37,7 +37,7 @@ class LastOwner(Refused):
     code = "last_owner"
 
     def __init__(self) -> None:
-        super().__init__("An account keeps at least one active owner. Add another owner first.")
+        super().__init__(_("An account keeps at least one active owner. Add another owner first."))
 
 
 class AlreadyHolder(Conflict):
@@ -46,7 +46,7 @@ class AlreadyHolder(Conflict):
     code = "already_holder"
 
     def __init__(self) -> None:
-        super().__init__("The customer already holds this account.")
+        super().__init__(_("The customer already holds this account."))
 
 
 class WrongStatus(Conflict):
@@ -179,7 +179,7 @@ def freeze(tx: sa.Connection, account: Account, status: str, *, by: Author, reas
         CustomerInactive: it is to be opened while every owner is deactivated.
     """
     if ledger_store.lock(tx, account.id).status == "closed":
-        raise WrongStatus("The account is closed. Reopen it first.")
+        raise WrongStatus(_("The account is closed. Reopen it first."))
     if status == "open":
         _need_an_active_owner(tx, account.id)
     ledger.set_status(tx, account.id, status, by=by, reason=reason)
@@ -194,7 +194,7 @@ def close(tx: sa.Connection, account: Account, *, by: Author, reason: str) -> No
         WrongStatus: it is closed already.
     """
     if ledger_store.lock(tx, account.id).status == "closed":
-        raise WrongStatus("The account is already closed.")
+        raise WrongStatus(_("The account is already closed."))
     ledger.set_status(tx, account.id, "closed", by=by, reason=reason)
     tx.execute(accounts.update().where(accounts.c.id == account.id).values(closed_on=by.business_date, frozen_for=None))
 
@@ -207,7 +207,7 @@ def reopen(tx: sa.Connection, account: Account, *, by: Author, reason: str) -> N
         CustomerInactive: every owner is deactivated.
     """
     if ledger_store.lock(tx, account.id).status != "closed":
-        raise WrongStatus("The account is not closed.")
+        raise WrongStatus(_("The account is not closed."))
     _need_an_active_owner(tx, account.id)
     ledger.set_status(tx, account.id, "open", by=by, reason=reason)
     tx.execute(accounts.update().where(accounts.c.id == account.id).values(closed_on=None))

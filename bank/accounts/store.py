@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -74,6 +76,7 @@ class Holder:
     name: str
     status: str
     role: str
+    birth_date: date | None
 
 
 _LEDGER_COLUMNS = [ledger_accounts.c[field] for field in LedgerAccount.__dataclass_fields__]
@@ -81,9 +84,14 @@ _COLUMNS = [accounts.c.product, accounts.c.opened_on, accounts.c.closed_on, acco
 _QUERY = sa.select(*_COLUMNS, *_LEDGER_COLUMNS).join_from(accounts, ledger_accounts)
 
 
-def _accounts(reader: sa.Connection, query: sa.Select[Any]) -> list[Account]:
+def of_row(row: Sequence[Any]) -> Account:
+    """The account of one row of `listing`."""
     split = len(_COLUMNS)
-    return [Account(LedgerAccount(*row[split:]), *row[:split]) for row in reader.execute(query)]
+    return Account(LedgerAccount(*row[split:]), *row[:split])
+
+
+def _accounts(reader: sa.Connection, query: sa.Select[Any]) -> list[Account]:
+    return [of_row(row) for row in reader.execute(query)]
 
 
 def by_number(reader: sa.Connection, number: str) -> Account | None:
@@ -112,20 +120,22 @@ def held_by(reader: sa.Connection, customer_id: int, number: str) -> Account | N
     return next(iter(_accounts(reader, mine)), None)
 
 
-def page_after(reader: sa.Connection, *, status: str | None, after: str | None, limit: int) -> list[Account]:
-    """The first `limit` accounts after number `after`, of one status or of all, by number."""
-    query = _QUERY
-    if status is not None:
-        query = query.where(ledger_accounts.c.status == status)
-    if after is not None:
-        query = query.where(ledger_accounts.c.number > after)
-    return _accounts(reader, query.order_by(ledger_accounts.c.number).limit(limit))
+def listing(*, status: str | None) -> sa.Select[Any]:
+    """The query of all customers' accounts of one status, or of all; `of_row` reads what it finds."""
+    return _QUERY if status is None else _QUERY.where(ledger_accounts.c.status == status)
 
 
 def holders(reader: sa.Connection, account_id: int) -> list[Holder]:
     """Who may use the account: owners first, by number."""
     query = (
-        sa.select(customers.c.id, customers.c.number, customers.c.name, customers.c.status, account_holders.c.role)
+        sa.select(
+            customers.c.id,
+            customers.c.number,
+            customers.c.name,
+            customers.c.status,
+            account_holders.c.role,
+            customers.c.birth_date,
+        )
         .join_from(account_holders, customers)
         .where(account_holders.c.account_id == account_id)
         .order_by(account_holders.c.role.desc(), customers.c.number)
@@ -133,7 +143,28 @@ def holders(reader: sa.Connection, account_id: int) -> list[Holder]:
     return [Holder(*row) for row in reader.execute(query)]
 
 
+def holder_ids(reader: sa.Connection, account_ids: Collection[int]) -> set[int]:
+    """The ids of the customers who may use any of these accounts."""
+    c = account_holders.c
+    return set(reader.execute(sa.select(c.customer_id).where(c.account_id.in_(list(account_ids)))).scalars())
+
+
 def owners(reader: sa.Connection, account_id: int) -> set[int]:
     """The ids of the customers who own the account."""
     c = account_holders.c
     return set(reader.execute(sa.select(c.customer_id).where(c.account_id == account_id, c.role == "owner")).scalars())
+
+
+def owner_names(reader: sa.Connection, account_ids: Collection[int]) -> dict[int, list[str]]:
+    """What the owners of each of these accounts are called; what is no customers' account is left out."""
+    found = defaultdict[int, list[str]](list)
+    if account_ids:
+        query = (
+            sa.select(account_holders.c.account_id, customers.c.name)
+            .join_from(account_holders, customers)
+            .where(account_holders.c.account_id.in_(list(account_ids)), account_holders.c.role == "owner")
+            .order_by(customers.c.number)
+        )
+        for account_id, name in reader.execute(query):
+            found[account_id].append(name)
+    return found

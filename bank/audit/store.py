@@ -52,6 +52,12 @@ def page_before(reader: sa.Connection, subject: str | None, *, before: int | Non
     return list(reader.execute(query))
 
 
+def listing(*, subject: str | None = None) -> sa.Select[Any]:
+    """The query of all records, or of those on one subject."""
+    query = sa.select(audit_records)
+    return query if subject is None else query.where(audit_records.c.subject == subject)
+
+
 def details(reader: sa.Connection, action: str, subject: str) -> list[dict[str, Any]]:
     """The details of every record of `action` on `subject`, oldest first."""
     c = audit_records.c

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
+import time
 from datetime import datetime
 
 import click
+from sqlalchemy.exc import DBAPIError
 
 from bank.accounts import verify as accounts_verify
 from bank.cli import common
+from bank.errors import BankError
 from bank.ledger import service, store
 from bank.ledger import verify as ledger_verify
 from bank.ledger.model import CHART
+from bank.ledger.verify import Finding, Size, Verification
 from bank.money import Money
 from bank.storage.transaction import Bank
 
@@ -26,17 +30,34 @@ def ledger() -> None:
 def verify() -> None:
     """Re-compute every invariant of the ledger from its rows; name what is broken.
 
-    Exits 1 if anything is. Payments may be booked meanwhile: it looks at one instant.
+    Exits 1 if anything is. Payments may be booked meanwhile: it looks at one instant. How it ended is
+    kept for the operators' page, unless the database's role may not write.
     """
-    click.echo(verify_bank(common.open_bank()))
+    bank = common.open_bank()
+    began = time.monotonic()
+    size, findings = _verify(bank)
+    ended = Verification(bank.clock.now(), time.monotonic() - began, size.entries, len(findings))
+    try:
+        bank.run(ledger_verify.remember, ended)
+    except (BankError, DBAPIError):
+        click.echo("How this ended could not be stored for the operators' page: this role may not write.", err=True)
+    click.echo(_conclude(size, findings))
 
 
 def verify_bank(bank: Bank) -> str:
     """Verify the bank's ledger and accounts, and answer a sentence; end the command with what is broken."""
+    return _conclude(*_verify(bank))
+
+
+def _verify(bank: Bank) -> tuple[Size, list[Finding]]:
     with bank.snapshot() as reader:
         size = ledger_verify.size(reader)
         with click.progressbar(length=size.entries, label="Verifying", file=sys.stderr) as bar:
             findings = [*ledger_verify.verify(reader, bar.update), *accounts_verify.verify(reader)]
+    return size, findings
+
+
+def _conclude(size: Size, findings: list[Finding]) -> str:
     for finding in findings:
         click.echo(str(finding))
     summary = (

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from bank.errors import Invalid, Unavailable
+from bank.language import gettext as _
 
 _SEPARATORS = re.compile(r"[\s./-]")
 
@@ -28,7 +29,9 @@ class KeyLost(Unavailable):
 
     def __init__(self) -> None:
         super().__init__(
-            "An identity number was sealed under a key that is not among IDENTITY_KEYS. Add that key behind the newest."
+            _(
+                "An identity number was sealed under a key that is not among IDENTITY_KEYS. Add that key behind the newest."
+            )
         )
 
 
@@ -51,7 +54,9 @@ def read_identity_number(text: str) -> str:
     """
     number = _SEPARATORS.sub("", text).upper()
     if not re.fullmatch(r"[0-9A-Z]{4,20}", number):
-        raise InvalidIdentityNumber("Enter the identity number as on the document: 4 to 20 digits or letters A to Z.")
+        raise InvalidIdentityNumber(
+            _("Enter the identity number as on the document: 4 to 20 digits or letters A to Z.")
+        )
     return number
 
 
@@ -75,11 +80,11 @@ class IdentityNumbers:
     def masked(self, sealed: str | None) -> str:
         """The last two characters behind dots, for a page."""
         if sealed is None:
-            return "unknown"
+            return _("unknown")
         try:
             number = self.open(sealed)
         except KeyLost:
-            return "unreadable, its key is missing"
+            return _("unreadable, its key is missing")
         return "•" * (len(number) - 2) + number[-2:]
 
     def open(self, sealed: str) -> str:

@@ -7,6 +7,17 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Final
 
+from bank.language import gettext
+from bank.language import marked as _
+
+STATUSES: Final = {"active": _("active"), "inactive": _("deactivated")}
+
+
+def customer_status(status: str) -> str:
+    """May the customer's accounts be used, in words."""
+    return gettext(STATUSES[status])
+
+
 #: Overrides, embeddings and isolates of writing direction: they could turn around the figures beside a text. Marks of
 #: direction and joiners are not among them, for they are part of how some languages are written.
 DIRECTION: Final = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])

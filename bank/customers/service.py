@@ -18,9 +18,11 @@ from bank.customers.identity_number import (
     read_identity_number,
 )
 from bank.customers.model import CustomerDetails
-from bank.customers.store import Customer, customers, searchable
+from bank.customers.store import Customer, customers
 from bank.errors import Conflict, Missing, Refused
 from bank.identifiers import InvalidNumber, read_number
+from bank.language import folded
+from bank.language import gettext as _
 from bank.storage.dialects import dialect_of
 from bank.storage.metadata import generated_id
 from bank.storage.series import next_number
@@ -38,7 +40,7 @@ class CustomerInactive(Refused):
     code = "customer_inactive"
 
     def __init__(self) -> None:
-        super().__init__("The customer is deactivated. Activate the customer first.")
+        super().__init__(_("The customer is deactivated. Activate the customer first."))
 
 
 class NoSuchCustomer(Missing):
@@ -47,7 +49,7 @@ class NoSuchCustomer(Missing):
     code = "no_such_customer"
 
     def __init__(self) -> None:
-        super().__init__("There is no customer of this number.")
+        super().__init__(_("There is no customer of this number."))
 
 
 def register(
@@ -84,7 +86,7 @@ def bring_in(
     row = {
         **asdict(details),
         "number": number,
-        "search_name": searchable(details.name)[:400],
+        "search_name": folded(details.name)[:400],
         "identity_sealed": identity and identity.sealed,
         "identity_digest": identity and identity.digest,
         "status": status,
@@ -93,7 +95,7 @@ def bring_in(
     try:
         inserted = tx.execute(customers.insert(), row)
     except sa.exc.IntegrityError as error:
-        raise IdentityTaken("Another customer has this identity number. Look it up first.") from error
+        raise IdentityTaken(_("Another customer has this identity number. Look it up first.")) from error
     customer = store.by_id(tx, generated_id(inserted))
     assert customer is not None
     audit.record(tx, action, str(customer), by=by, details={"number": number, **(notes or {})})
@@ -119,7 +121,7 @@ def edit(
     if not old.active:
         raise CustomerInactive
     changes = details.changes_from(old)
-    row = {**asdict(details), "search_name": searchable(details.name)[:400]}
+    row = {**asdict(details), "search_name": folded(details.name)[:400]}
     if identity:
         _refuse_taken(tx, known_digests or [], but=customer_id)
         row |= {"identity_sealed": identity.sealed, "identity_digest": identity.digest}
@@ -130,6 +132,17 @@ def edit(
     updated = store.by_id(tx, customer_id)
     assert updated is not None
     return updated
+
+
+def change_contact(tx: sa.Connection, customer_id: int, contact: dict[str, str], *, by: Author) -> Customer:
+    """Change how the customer can be reached (email, phone, address, city, region, postcode); the rest stays.
+
+    Raises:
+        CustomerInactive: a deactivated customer's record is not edited.
+    """
+    old = _locked(tx, customer_id)
+    kept = {field: getattr(old, field) for field in CustomerDetails.__dataclass_fields__}
+    return edit(tx, customer_id, CustomerDetails(**{**kept, **contact}), by=by)
 
 
 def set_active(tx: sa.Connection, customer_id: int, active: bool, *, by: Author, reason: str) -> Customer:
@@ -198,4 +211,4 @@ def _locked(tx: sa.Connection, customer_id: int) -> Customer:
 def _refuse_taken(tx: sa.Connection, digests: list[str], *, but: int | None) -> None:
     other = store.by_identity(tx, digests)
     if other and other.id != but:
-        raise IdentityTaken(f"Customer {other.number} has this identity number.")
+        raise IdentityTaken(_("Customer %(number)s has this identity number.", number=other.number))

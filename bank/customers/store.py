@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from bank.language import folded
 from bank.storage.dialects import dialect_of
 from bank.storage.metadata import MYSQL_OPTIONS, ExactText, Id, Instant, metadata
 
@@ -32,6 +32,22 @@ customers = sa.Table(
     sa.Column("status", sa.String(10), nullable=False, server_default="active"),
     sa.Column("created_at", Instant, nullable=False),
     sa.CheckConstraint("status IN ('active', 'inactive')", name="status"),
+    **MYSQL_OPTIONS,
+)
+
+
+customer_warnings = sa.Table(
+    "customer_warnings",
+    metadata,
+    sa.Column("id", Id, primary_key=True, autoincrement=True),
+    sa.Column("customer_id", Id, sa.ForeignKey("customers.id"), nullable=False, index=True),
+    sa.Column("told", sa.String(300), nullable=False),
+    # Whoever opens this customer's record says why; the audit trail keeps it.
+    sa.Column("needs_reason", sa.Boolean, nullable=False),
+    sa.Column("raised_by", sa.String(100), nullable=False),
+    sa.Column("raised_at", Instant, nullable=False),
+    sa.Column("lifted_by", sa.String(100)),
+    sa.Column("lifted_at", Instant),
     **MYSQL_OPTIONS,
 )
 
@@ -67,17 +83,6 @@ class Customer:
 _COLUMNS = [customers.c[field] for field in Customer.__dataclass_fields__]
 
 
-def searchable(name: str) -> str:
-    """The name as it is looked for: without case, accents or odd blanks, in any script.
-
-    >>> searchable("  Zoë   O’Brien ")
-    "zoe o'brien"
-    """
-    folded = unicodedata.normalize("NFKD", name.replace("’", "'").casefold())
-    bare = "".join(letter for letter in folded if not unicodedata.combining(letter))
-    return " ".join(unicodedata.normalize("NFKC", bare).split())
-
-
 def by_id(reader: sa.Connection, customer_id: int) -> Customer | None:
     """The customer, if there is one."""
     return _first(reader, sa.select(*_COLUMNS).where(customers.c.id == customer_id))
@@ -100,7 +105,7 @@ def lock(tx: sa.Connection, customer_id: int) -> Customer | None:
 
 def named_like(reader: sa.Connection, name: str, *, after: str | None, limit: int) -> list[Customer]:
     """The first `limit` customers after number `after` whose name contains `name`, by number."""
-    looked_for = searchable(name)
+    looked_for = folded(name)
     if not looked_for:
         return []
     pattern = looked_for.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
@@ -108,12 +113,10 @@ def named_like(reader: sa.Connection, name: str, *, after: str | None, limit: in
     return _page(reader, query, after, limit)
 
 
-def page_after(reader: sa.Connection, *, status: str | None, after: str | None, limit: int) -> list[Customer]:
-    """The first `limit` customers after number `after`, of one status or of both, by number."""
+def listing(*, status: str | None) -> sa.Select[Any]:
+    """The query of all customers of one status, or of both; each row is a `Customer`'s fields."""
     query = sa.select(*_COLUMNS)
-    if status is not None:
-        query = query.where(customers.c.status == status)
-    return _page(reader, query, after, limit)
+    return query if status is None else query.where(customers.c.status == status)
 
 
 def _page(reader: sa.Connection, query: sa.Select[Any], after: str | None, limit: int) -> list[Customer]:

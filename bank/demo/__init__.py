@@ -1,1 +1,1 @@
-"""A bank to look at: invented people, accounts and a few months of movements."""
+"""A bank to look at: invented people, accounts and a year of movements."""

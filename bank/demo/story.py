@@ -97,3 +97,19 @@ TRANSFERS: Final = (
     (3, 0, 3, 3_040, "Honey"),
     (1, 1, 3, 1_525, "Plant fair"),
 )
+
+#: What happens on the very day: who, minor units of a currency with two decimals, where.
+TODAY: Final = ((0, 485, "Lighthouse Coffee"),)
+
+#: Who has saved whom to pay.
+PAYEES: Final = ((0, 1), (0, 3), (1, 0), (1, 3))
+
+#: Who pays whom, minor units of a currency with two decimals, reference, in how many days, how often.
+SCHEDULED: Final = ((0, 1, 4_500, "Concert tickets", 9, "once"), (0, 3, 3_500, "Guitar lessons", 4, "monthly"))
+
+#: Whose money is reserved: minor units of a currency with two decimals, what for, for how many days.
+HOLD: Final = (0, 6_400, "Pine Lodge hotel, deposit", 5)
+
+#: Cash that was delivered to the bank when it opened, and what each till took of it: whole units of the currency.
+VAULT: Final = 100_000
+TILL: Final = 15_000

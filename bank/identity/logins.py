@@ -15,6 +15,7 @@ from bank.audit.model import Author
 from bank.errors import Refused
 from bank.identity import sessions
 from bank.identity.store import customer_logins, one_time_codes
+from bank.language import gettext as _
 
 _LETTERS: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 _CODE_LENGTH: Final = 12
@@ -27,8 +28,10 @@ class WrongCode(Refused):
 
     def __init__(self) -> None:
         super().__init__(
-            "The customer number or the one-time code is wrong, or the code was used, is too old, or was tried too often."
-            " Check both, wait a few minutes, or ask the branch for a new code."
+            _(
+                "The customer number or the one-time code is wrong, or the code was used, is too old, or was tried too often."
+                " Check both, wait a few minutes, or ask the branch for a new code."
+            )
         )
 
 

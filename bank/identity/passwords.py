@@ -10,6 +10,7 @@ import bcrypt
 from zxcvbn import zxcvbn
 
 from bank.errors import Invalid, Unavailable
+from bank.language import gettext as _
 from bank.turns import Turns
 
 LEAST_CHARACTERS: Final = 15
@@ -34,7 +35,7 @@ class TooBusy(Unavailable):
     code = "too_busy"
 
     def __init__(self) -> None:
-        super().__init__("Many people are logging in at the moment. Try again in a few seconds.")
+        super().__init__(_("Many people are logging in at the moment. Try again in a few seconds."))
 
 
 class Passwords:
@@ -104,14 +105,17 @@ def require_strong(password: str, *, about: list[str]) -> None:
     length = len(normalised(password))
     if length < LEAST_CHARACTERS:
         raise WeakPassword(
-            f"Use at least {LEAST_CHARACTERS} characters. A sentence of a few words is easy to remember."
+            _(
+                "Use at least %(least)s characters. A sentence of a few words is easy to remember.",
+                least=LEAST_CHARACTERS,
+            )
         )
     if length > MOST_CHARACTERS:
-        raise WeakPassword(f"Use at most {MOST_CHARACTERS} characters.")
+        raise WeakPassword(_("Use at most %(most)s characters.", most=MOST_CHARACTERS))
     words = [part for text in about for part in (text, *text.split()) if part]
     judged = _essence(normalised(password), words)[:_ZXCVBN_CHARACTERS]
     if not judged or zxcvbn(judged, user_inputs=words)["score"] < _LEAST_SCORE:
-        raise WeakPassword("This password is easy to guess. Use a sentence of words that do not belong together.")
+        raise WeakPassword(_("This password is easy to guess. Use a sentence of words that do not belong together."))
 
 
 def _essence(password: str, about: list[str]) -> str:

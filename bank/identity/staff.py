@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -16,6 +18,8 @@ from bank.errors import Conflict, Forbidden, Invalid, Missing
 from bank.identity import sessions
 from bank.identity.passwords import legacy_hash
 from bank.identity.store import staff
+from bank.language import gettext
+from bank.language import marked as _
 from bank.storage.dialects import dialect_of
 from bank.storage.metadata import generated_id
 
@@ -33,13 +37,21 @@ class Role(StrEnum):
         return self is not Role.EXECUTIVE
 
 
+ROLES: Final = {"executive": _("executive"), "teller": _("teller"), "cashier": _("cashier")}
+
+
+def role_name(role: str) -> str:
+    """A role as people read it."""
+    return gettext(ROLES[role])
+
+
 class UserIdTaken(Conflict):
     """Another member of staff has this user id."""
 
     code = "user_id_taken"
 
     def __init__(self, user_id: str) -> None:
-        super().__init__(f"{user_id} is taken. Choose another user id.")
+        super().__init__(gettext("%(user_id)s is taken. Choose another user id.", user_id=user_id))
 
 
 class NoSuchStaff(Missing):
@@ -48,7 +60,7 @@ class NoSuchStaff(Missing):
     code = "no_such_staff"
 
     def __init__(self) -> None:
-        super().__init__("There is no member of staff with this user id.")
+        super().__init__(gettext("There is no member of staff with this user id."))
 
 
 class LastExecutive(Conflict):
@@ -57,7 +69,7 @@ class LastExecutive(Conflict):
     code = "last_executive"
 
     def __init__(self) -> None:
-        super().__init__("The bank keeps at least one executive who can log in. Add another one first.")
+        super().__init__(gettext("The bank keeps at least one executive who can log in. Add another one first."))
 
 
 class OwnRole(Forbidden):
@@ -66,7 +78,7 @@ class OwnRole(Forbidden):
     code = "own_role"
 
     def __init__(self) -> None:
-        super().__init__("You cannot change your own role. Another executive can.")
+        super().__init__(gettext("You cannot change your own role. Another executive can."))
 
 
 class InvalidUserId(Invalid):
@@ -75,7 +87,7 @@ class InvalidUserId(Invalid):
     code = "invalid_user_id"
 
     def __init__(self) -> None:
-        super().__init__("Enter a user id of 3 to 29 letters A to Z, digits, points, hyphens or underscores.")
+        super().__init__(gettext("Enter a user id of 3 to 29 letters A to Z, digits, points, hyphens or underscores."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +193,21 @@ def by_user_id(reader: sa.Connection, user_id: str) -> Staff | None:
 
 def everyone(reader: sa.Connection) -> list[Staff]:
     """All staff by user id, those who left too."""
-    return [_staff(row) for row in reader.execute(sa.select(*_COLUMNS).order_by(staff.c.user_id))]
+    return [of_row(row) for row in reader.execute(listing().order_by(staff.c.user_id))]
+
+
+def listing() -> sa.Select[Any]:
+    """The query of all staff, those who left too; `of_row` reads what it finds."""
+    return sa.select(*_COLUMNS)
+
+
+def names(reader: sa.Connection, who: Iterable[str | None]) -> dict[str, str]:
+    """What those among `who` are called that are staff, by how an audit record names them: `staff:3`."""
+    ids = {int(one.removeprefix("staff:")) for one in who if one and re.fullmatch(r"staff:[0-9]{1,18}", one)}
+    if not ids:
+        return {}
+    rows = reader.execute(sa.select(staff.c.id, staff.c.name).where(staff.c.id.in_(ids)))
+    return {f"staff:{staff_id}": name for staff_id, name in rows}
 
 
 def password_hash(reader: sa.Connection, user_id: str) -> tuple[int, str] | None:
@@ -250,15 +276,15 @@ def _locked(tx: sa.Connection, staff_id: int) -> Staff:
     row = tx.execute(dialect_of(tx).lock(sa.select(*_COLUMNS).where(staff.c.id == staff_id))).first()
     if row is None:
         raise NoSuchStaff
-    return _staff(row)
+    return of_row(row)
 
 
 def _first(reader: sa.Connection, condition: sa.ColumnElement[bool]) -> Staff | None:
     row = reader.execute(sa.select(*_COLUMNS).where(condition)).first()
-    return _staff(row) if row else None
+    return of_row(row) if row else None
 
 
-def _staff(row: sa.Row[Any]) -> Staff:
-    return Staff(
-        row.id, row.user_id, row.name, Role(row.role), row.must_change_password, row.disabled_at, row.till_account_id
-    )
+def of_row(row: Sequence[Any]) -> Staff:
+    """The member of staff of one row of `listing`."""
+    staff_id, user_id, name, role, *rest = row
+    return Staff(staff_id, user_id, name, Role(role), *rest)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bank.errors import BankError, Conflict, Refused
+from bank.language import gettext
+from bank.language import marked as _
 from bank.money import Money
 
 
@@ -12,7 +14,7 @@ class LedgerRefused(Refused):
     """The ledger refused an entry; nothing moved."""
 
     code = "ledger_refused"
-    sentence = "The bank refused this; nothing has moved."
+    sentence = _("The bank refused this; nothing has moved.")
 
     def __init__(self, facts: dict[str, Any]) -> None:
         super().__init__(self.explain(facts))
@@ -20,7 +22,7 @@ class LedgerRefused(Refused):
 
     def explain(self, facts: dict[str, Any]) -> str:
         """The sentence for people."""
-        return self.sentence
+        return gettext(self.sentence)
 
 
 def _money(facts: dict[str, Any], name: str) -> Money:
@@ -31,28 +33,28 @@ class UnknownAccount(LedgerRefused):
     """There is no such account."""
 
     code = "unknown_account"
-    sentence = "There is no such account. Check its number."
+    sentence = _("There is no such account. Check its number.")
 
 
 class CurrencyMismatch(LedgerRefused):
     """The account is kept in another currency."""
 
     code = "currency_mismatch"
-    sentence = "The account is kept in another currency."
+    sentence = _("The account is kept in another currency.")
 
 
 class AccountClosed(LedgerRefused):
     """The account is closed."""
 
     code = "account_closed"
-    sentence = "The account is closed; nothing can be paid into it or out of it."
+    sentence = _("The account is closed; nothing can be paid into it or out of it.")
 
 
 class AccountFrozen(LedgerRefused):
     """The account is frozen for this direction."""
 
     code = "account_frozen"
-    sentence = "The account is frozen. The branch can say why."
+    sentence = _("The account is frozen. The branch can say why.")
 
 
 class InsufficientFunds(LedgerRefused):
@@ -63,8 +65,12 @@ class InsufficientFunds(LedgerRefused):
     def explain(self, facts: dict[str, Any]) -> str:
         available, needed = _money(facts, "available"), _money(facts, "needed")
         if available.minor_units <= 0:
-            return f"There is nothing available on the account to take {needed} from."
-        return f"Enter {available} or less: that is the available balance, and {needed} is more."
+            return gettext("There is nothing available on the account to take %(needed)s from.", needed=needed)
+        return gettext(
+            "Enter %(available)s or less: that is the available balance, and %(needed)s is more.",
+            available=available,
+            needed=needed,
+        )
 
 
 class OverPaymentLimit(LedgerRefused):
@@ -73,7 +79,7 @@ class OverPaymentLimit(LedgerRefused):
     code = "over_payment_limit"
 
     def explain(self, facts: dict[str, Any]) -> str:
-        return f"Enter {_money(facts, 'limit')} or less: that is the limit for one payment."
+        return gettext("Enter %(limit)s or less: that is the limit for one payment.", limit=_money(facts, "limit"))
 
 
 class OverDailyLimit(LedgerRefused):
@@ -83,35 +89,39 @@ class OverDailyLimit(LedgerRefused):
 
     def explain(self, facts: dict[str, Any]) -> str:
         left = _money(facts, "limit").minor_units - facts["spent"]
-        return f"Only {Money(max(left, 0), facts['currency'])} of today's limit of {_money(facts, 'limit')} is left."
+        return gettext(
+            "Only %(left)s of today's limit of %(limit)s is left.",
+            left=Money(max(left, 0), facts["currency"]),
+            limit=_money(facts, "limit"),
+        )
 
 
 class UnknownHold(LedgerRefused):
     """There is no such hold on this account."""
 
     code = "unknown_hold"
-    sentence = "There is no such hold on this account."
+    sentence = _("There is no such hold on this account.")
 
 
 class HoldEnded(LedgerRefused):
     """The hold was captured, released or expired before."""
 
     code = "hold_ended"
-    sentence = "The hold has already ended; nothing is reserved by it any more."
+    sentence = _("The hold has already ended; nothing is reserved by it any more.")
 
 
 class HoldExpired(LedgerRefused):
     """The hold's time is over."""
 
     code = "hold_expired"
-    sentence = "The hold's time is over; it can only be released."
+    sentence = _("The hold's time is over; it can only be released.")
 
 
 class HoldNotExpired(LedgerRefused):
     """The hold's time has not come yet."""
 
     code = "hold_not_expired"
-    sentence = "The hold's time has not come yet."
+    sentence = _("The hold's time has not come yet.")
 
 
 class HoldTooSmall(LedgerRefused):
@@ -120,28 +130,30 @@ class HoldTooSmall(LedgerRefused):
     code = "hold_too_small"
 
     def explain(self, facts: dict[str, Any]) -> str:
-        return f"Enter {_money(facts, 'remaining')} or less: that is what the hold still reserves."
+        return gettext(
+            "Enter %(remaining)s or less: that is what the hold still reserves.", remaining=_money(facts, "remaining")
+        )
 
 
 class UnknownEntry(LedgerRefused):
     """There is no such entry to reverse."""
 
     code = "unknown_entry"
-    sentence = "There is no such entry to reverse."
+    sentence = _("There is no such entry to reverse.")
 
 
 class NotReversible(LedgerRefused):
     """Only an entry that moved money, and is no reversal itself, can be reversed."""
 
     code = "not_reversible"
-    sentence = "Only an entry that moved money can be reversed, and a reversal cannot. Post it again instead."
+    sentence = _("Only an entry that moved money can be reversed, and a reversal cannot. Post it again instead.")
 
 
 class AlreadyReversed(LedgerRefused):
     """The entry was reversed before."""
 
     code = "already_reversed"
-    sentence = "This entry has already been reversed."
+    sentence = _("This entry has already been reversed.")
 
 
 class KeyReused(Conflict):
@@ -150,7 +162,7 @@ class KeyReused(Conflict):
     code = "key_reused"
 
     def __init__(self) -> None:
-        super().__init__("This operation was already used for something else. Start again with a new form.")
+        super().__init__(gettext("This operation was already used for something else. Start again with a new form."))
 
 
 REFUSALS: Final = {

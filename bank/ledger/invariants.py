@@ -9,15 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from bank.language import marked as _
 from bank.ledger.model import CHART
 
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """A rule: what its breach is called, what kind of row breaks it, how to say so, how to find it."""
+    """A rule: what its breach is called, what kind of row breaks it, what holds (marked), how to say and find a breach."""
 
     kind: str
     noun: str
+    proves: str
     sentence: str
     query: str
 
@@ -32,6 +34,7 @@ _ENTRIES = (
     Invariant(
         "unbalanced_entry",
         "entry",
+        _("Each entry's debits equal its credits, per currency."),
         "Its debits less its credits are {gap} {currency}, not zero.",
         f"""SELECT p.entry_id AS subject, a.currency AS currency, SUM({_AS_DEBIT}) AS gap
             FROM postings p JOIN ledger_accounts a ON a.id = p.account_id
@@ -40,6 +43,7 @@ _ENTRIES = (
     Invariant(
         "account_twice",
         "entry",
+        _("No entry posts to the same account twice."),
         "It posts to account {account} more than once.",
         """SELECT entry_id AS subject, account_id AS account
            FROM postings GROUP BY entry_id, account_id HAVING COUNT(*) > 1""",
@@ -47,6 +51,7 @@ _ENTRIES = (
     Invariant(
         "refused_entry_moved",
         "entry",
+        _("What was refused moved nothing."),
         "It was refused ({refusal}), yet it posts, touches a hold or reverses.",
         """SELECT e.id AS subject, e.refusal AS refusal FROM journal_entries e
            WHERE e.refusal IS NOT NULL AND (
@@ -56,6 +61,7 @@ _ENTRIES = (
     Invariant(
         "idle_entry",
         "entry",
+        _("Each entry moved money, touched a hold or was refused."),
         "It neither posts nor touches a hold, and was not refused.",
         """SELECT e.id AS subject FROM journal_entries e
            WHERE e.refusal IS NULL AND e.hold_change IS NULL
@@ -64,6 +70,7 @@ _ENTRIES = (
     Invariant(
         "repeated_key",
         "entry",
+        _("No request was booked twice under one key."),
         "Its caller used its idempotency key {times} times.",
         """SELECT MAX(id) AS subject, COUNT(*) AS times
            FROM journal_entries GROUP BY caller, idempotency_key HAVING COUNT(*) > 1""",
@@ -71,6 +78,7 @@ _ENTRIES = (
     Invariant(
         "reversed_twice",
         "entry",
+        _("No entry was reversed more than once."),
         "It was reversed {times} times.",
         """SELECT reverses AS subject, COUNT(*) AS times
            FROM journal_entries WHERE reverses IS NOT NULL GROUP BY reverses HAVING COUNT(*) > 1""",
@@ -78,6 +86,7 @@ _ENTRIES = (
     Invariant(
         "odd_reversal",
         "entry",
+        _("Each reversal is the exact opposite of its entry."),
         "It is not the exact opposite of entry {original}.",
         """SELECT r.id AS subject, r.reverses AS original
            FROM journal_entries r LEFT JOIN journal_entries o ON o.id = r.reverses
@@ -95,6 +104,7 @@ _POSTINGS = (
     Invariant(
         "posting_without_entry",
         "posting",
+        _("Each posting belongs to an entry."),
         "Its entry {entry} does not exist.",
         """SELECT p.account_id AS subject, p.seq AS seq, p.entry_id AS entry
            FROM postings p LEFT JOIN journal_entries e ON e.id = p.entry_id WHERE e.id IS NULL""",
@@ -102,6 +112,7 @@ _POSTINGS = (
     Invariant(
         "posting_without_account",
         "posting",
+        _("Each posting belongs to an account."),
         "Its account does not exist.",
         """SELECT p.account_id AS subject, p.seq AS seq
            FROM postings p LEFT JOIN ledger_accounts a ON a.id = p.account_id WHERE a.id IS NULL""",
@@ -109,6 +120,7 @@ _POSTINGS = (
     Invariant(
         "wrong_booking_date",
         "posting",
+        _("Each posting is booked on its entry's day."),
         "It is booked on {day}, its entry {entry} on {entry_day}.",
         """SELECT p.account_id AS subject, p.seq AS seq, p.entry_id AS entry,
                   p.booking_date AS day, e.booking_date AS entry_day
@@ -117,6 +129,7 @@ _POSTINGS = (
     Invariant(
         "impossible_posting",
         "posting",
+        _("Each posting is a debit or a credit of more than nothing."),
         "Its side is {side} and its amount {minor}.",
         """SELECT p.account_id AS subject, p.seq AS seq, p.side AS side, p.minor_units AS minor
            FROM postings p WHERE p.minor_units <= 0 OR p.side NOT IN ('debit', 'credit')""",
@@ -124,6 +137,7 @@ _POSTINGS = (
     Invariant(
         "broken_chain",
         "posting",
+        _("Each account's postings follow each other without a gap, and so do its balances."),
         "It does not continue posting {seq_before}: {balance_before} and {moved} are not {balance_after}.",
         f"""SELECT account_id AS subject, seq, seq_before, balance_before, moved, balance_after
             FROM (
@@ -141,6 +155,7 @@ _ACCOUNTS = (
     Invariant(
         "wrong_balance",
         "account",
+        _("Each balance is the sum of the account's postings."),
         "Its balance is {balance}, its postings add up to {total}.",
         f"""SELECT a.id AS subject, a.balance AS balance, COALESCE(s.total, 0) AS total
             FROM ledger_accounts a LEFT JOIN (
@@ -152,6 +167,7 @@ _ACCOUNTS = (
     Invariant(
         "wrong_version",
         "account",
+        _("Each account has as many postings as it was booked on."),
         "Its version is {version}, but it has {postings} postings and the last is number {last_seq}.",
         """SELECT a.id AS subject, a.version AS version, COALESCE(s.postings, 0) AS postings,
                   COALESCE(s.last_seq, 0) AS last_seq
@@ -163,12 +179,14 @@ _ACCOUNTS = (
     Invariant(
         "below_floor",
         "account",
+        _("No account is below what it may fall to."),
         "Its balance {balance} less {held} held is below its floor {least}.",
         """SELECT id AS subject, balance, held, floor AS least FROM ledger_accounts WHERE balance - held < floor""",
     ),
     Invariant(
         "wrong_held",
         "account",
+        _("What an account has held is the sum of its holds."),
         "It has {held} held, its holds add up to {total}.",
         """SELECT a.id AS subject, a.held AS held, COALESCE(s.total, 0) AS total
            FROM ledger_accounts a LEFT JOIN (
@@ -179,6 +197,7 @@ _ACCOUNTS = (
     Invariant(
         "wrong_spent",
         "account",
+        _("What counts towards a day's limit is what was paid that day."),
         "It counts {spent} against its limit of {day}, its postings of that day {total}.",
         """SELECT a.id AS subject, a.spent AS spent, a.spent_day AS day, COALESCE(s.total, 0) AS total
            FROM ledger_accounts a LEFT JOIN (
@@ -190,6 +209,7 @@ _ACCOUNTS = (
     Invariant(
         "wrong_limit_day",
         "account",
+        _("The day that a limit counts for is that of the last limited payment."),
         "It counts what was spent on {day}, but the last posting that used up a limit is of {limit_day}.",
         """SELECT a.id AS subject, a.spent_day AS day, s.limit_day AS limit_day
            FROM ledger_accounts a LEFT JOIN (
@@ -201,6 +221,7 @@ _ACCOUNTS = (
     Invariant(
         "off_the_chart",
         "account",
+        _("Each account stands on a line of the chart of accounts."),
         "Its chart code {chart_code} with a normal side of {normal_side} is not on the chart of accounts.",
         f"""SELECT a.id AS subject, a.chart_code AS chart_code, a.normal_side AS normal_side
             FROM ledger_accounts a WHERE NOT ({_ON_CHART})""",
@@ -208,6 +229,7 @@ _ACCOUNTS = (
     Invariant(
         "impossible_status",
         "account",
+        _("Each account has a known status, and a closed one is empty."),
         "Its status {status} does not exist, or it is closed with {balance} on it and {held} held.",
         """SELECT id AS subject, status, balance, held FROM ledger_accounts
            WHERE status NOT IN ('open', 'debits_frozen', 'frozen', 'closed')
@@ -216,6 +238,7 @@ _ACCOUNTS = (
     Invariant(
         "unbalanced_books",
         "currency",
+        _("All debits equal all credits, per currency."),
         "All accounts together are {gap} out of balance.",
         """SELECT currency AS subject, SUM(CASE WHEN normal_side = 'debit' THEN balance ELSE -balance END) AS gap
            FROM ledger_accounts GROUP BY currency
@@ -227,12 +250,14 @@ _HOLDS = (
     Invariant(
         "hold_without_entry",
         "hold",
+        _("Each hold was reserved by an entry."),
         "No entry reserved it.",
         """SELECT h.id AS subject FROM holds h LEFT JOIN journal_entries e ON e.id = h.id WHERE e.id IS NULL""",
     ),
     Invariant(
         "hold_without_account",
         "hold",
+        _("Each hold belongs to an account."),
         "Its account {account} does not exist.",
         """SELECT h.id AS subject, h.account_id AS account
            FROM holds h LEFT JOIN ledger_accounts a ON a.id = h.account_id WHERE a.id IS NULL""",
@@ -240,6 +265,7 @@ _HOLDS = (
     Invariant(
         "wrong_remaining",
         "hold",
+        _("What a hold still reserves is what its entries left."),
         "Of {minor} it still reserves {remaining}; its entries reserved {reserved} and left {left_over}.",
         """SELECT h.id AS subject, h.minor_units AS minor, h.remaining AS remaining,
                   COALESCE(e.hold_change, 0) AS reserved, COALESCE(e.hold_change, 0) + COALESCE(s.given, 0) AS left_over
@@ -252,6 +278,7 @@ _HOLDS = (
     Invariant(
         "unknown_hold",
         "entry",
+        _("Entries change only holds that exist."),
         "It changes hold {hold}, which does not exist.",
         """SELECT e.id AS subject, COALESCE(e.hold_id, e.id) AS hold
            FROM journal_entries e LEFT JOIN holds h ON h.id = COALESCE(e.hold_id, e.id)
@@ -260,6 +287,7 @@ _HOLDS = (
     Invariant(
         "odd_hold_change",
         "entry",
+        _("Each change of a hold is borne out by its entry's postings."),
         "It changes hold {hold} by {hold_change}, which its postings do not bear out.",
         """SELECT e.id AS subject, h.id AS hold, e.hold_change AS hold_change
            FROM journal_entries e JOIN holds h ON h.id = COALESCE(e.hold_id, e.id)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from bank.errors import BankError
+from bank.language import marked as _
 from bank.ledger import errors
 from bank.money import Money
 
@@ -38,19 +39,30 @@ class ChartLine:
 
 #: The chart of accounts. What customers hold is the bank's liability: a credit raises it.
 CHART: Final = {
-    "current": ChartLine("Customers' current accounts", Side.CREDIT),
-    "savings": ChartLine("Customers' savings accounts", Side.CREDIT),
-    "cash": ChartLine("Cash in tills", Side.DEBIT),
-    "clearing": ChartLine("Clearing with other banks", Side.DEBIT),
-    "interest_paid": ChartLine("Interest paid to customers", Side.DEBIT),
-    "penalty_interest": ChartLine("Penalty interest earned", Side.CREDIT),
-    "fee_income": ChartLine("Fee income", Side.CREDIT),
-    "suspense": ChartLine("Suspense: to be explained", Side.DEBIT),
-    "opening_balances": ChartLine("Opening balances brought in", Side.DEBIT),
+    "current": ChartLine(_("Customers' current accounts"), Side.CREDIT),
+    "savings": ChartLine(_("Customers' savings accounts"), Side.CREDIT),
+    "cash": ChartLine(_("Cash in tills"), Side.DEBIT),
+    "vault": ChartLine(_("Cash in the vault"), Side.DEBIT),
+    "cash_differences": ChartLine(_("Cash over and short"), Side.DEBIT),
+    "clearing": ChartLine(_("Clearing with other banks"), Side.DEBIT),
+    "interest_paid": ChartLine(_("Interest paid to customers"), Side.DEBIT),
+    "penalty_interest": ChartLine(_("Penalty interest earned"), Side.CREDIT),
+    "fee_income": ChartLine(_("Fee income"), Side.CREDIT),
+    "suspense": ChartLine(_("Suspense: to be explained"), Side.DEBIT),
+    "opening_balances": ChartLine(_("Opening balances brought in"), Side.DEBIT),
 }
 
 #: The bank's own accounts of which there is one each, numbered by their chart code.
-SINGLE_ACCOUNTS: Final = ("clearing", "interest_paid", "penalty_interest", "fee_income", "suspense", "opening_balances")
+SINGLE_ACCOUNTS: Final = (
+    "vault",
+    "cash_differences",
+    "clearing",
+    "interest_paid",
+    "penalty_interest",
+    "fee_income",
+    "suspense",
+    "opening_balances",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,19 @@ import sqlalchemy as sa
 from bank.audit import store as audit
 from bank.audit.model import Author
 from bank.errors import Refused
+from bank.language import gettext as _
 from bank.ledger import store
-from bank.ledger.model import CHART, SINGLE_ACCOUNTS, JournalEntry, Outcome, Posted, Posting, Release, outcome_of
+from bank.ledger.model import (
+    CHART,
+    SINGLE_ACCOUNTS,
+    JournalEntry,
+    Limits,
+    Outcome,
+    Posted,
+    Posting,
+    Release,
+    outcome_of,
+)
 from bank.ledger.store import LedgerAccount
 from bank.ledger.tables import ledger_accounts
 from bank.storage.dialects import dialect_of
@@ -51,7 +62,15 @@ def post_in(tx: sa.Connection, batch: Iterable[JournalEntry]) -> list[Outcome]:
 
 
 def open_account(
-    tx: sa.Connection, *, number: str, name: str, chart_code: str, currency: str, floor: int | None, opened_at: datetime
+    tx: sa.Connection,
+    *,
+    number: str,
+    name: str,
+    chart_code: str,
+    currency: str,
+    floor: int | None,
+    opened_at: datetime,
+    limits: Limits | None = None,
 ) -> int:
     """Open a ledger account with nothing on it; answers its id. `floor` None: the bank's own, nothing guards it."""
     row = {
@@ -63,7 +82,12 @@ def open_account(
         "opened_at": opened_at,
     }
     inserted = tx.execute(ledger_accounts.insert(), {**row, "normal_side": CHART[chart_code].normal_side.value})
-    return generated_id(inserted)
+    account_id = generated_id(inserted)
+    if limits:
+        # The application's role may change limits, not insert them.
+        own = {"limit_per_payment": limits.per_payment, "limit_per_day": limits.per_day}
+        tx.execute(ledger_accounts.update().where(ledger_accounts.c.id == account_id).values(own))
+    return account_id
 
 
 def bank_account(tx: sa.Connection, chart_code: str, currency: str, *, at: datetime) -> LedgerAccount:
@@ -78,7 +102,8 @@ def bank_account(tx: sa.Connection, chart_code: str, currency: str, *, at: datet
         name=CHART[chart_code].name,
         chart_code=chart_code,
         currency=currency,
-        floor=None,
+        # Of all that is the bank's own, cash alone cannot go below nothing.
+        floor=0 if chart_code == "vault" else None,
         opened_at=at,
     )
     account = store.account_by_number(tx, number)
@@ -142,7 +167,11 @@ def set_status(tx: sa.Connection, account_id: int, status: str, *, by: Author, r
     account = store.lock(tx, account_id)
     if status == "closed" and (account.balance or account.held):
         raise NotEmpty(
-            f"The account cannot be closed: {account.balance_money} is on it, and {account.held_money} of that is held. Pay it out first."
+            _(
+                "The account cannot be closed: %(balance)s is on it, and %(held)s of that is held. Pay it out first.",
+                balance=account.balance_money,
+                held=account.held_money,
+            )
         )
     tx.execute(ledger_accounts.update().where(ledger_accounts.c.id == account_id).values(status=status))
     audit.record(
@@ -164,7 +193,10 @@ def set_floor(tx: sa.Connection, account_id: int, floor: int, *, by: Author, rea
     account = store.lock(tx, account_id)
     if account.balance - account.held < floor:
         raise FloorAboveBalance(
-            f"The account cannot keep this floor: only {account.balance_money - account.held_money} of it is free."
+            _(
+                "The account cannot keep this floor: only %(free)s of it is free.",
+                free=account.balance_money - account.held_money,
+            )
         )
     tx.execute(ledger_accounts.update().where(ledger_accounts.c.id == account_id).values(floor=floor))
     audit.record(

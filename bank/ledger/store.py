@@ -48,6 +48,20 @@ class LedgerAccount:
         """What may still be spent: booked, less what is held, down to the floor."""
         return Money(self.balance - self.held - (self.floor or 0), self.currency)
 
+    @property
+    def overdraft(self) -> Money:
+        """How far below zero it may go, where it has a floor."""
+        return Money(-(self.floor or 0), self.currency)
+
+    @property
+    def own_limits(self) -> tuple[Money | None, Money | None]:
+        """The most for one payment and for one day; None: the bank's."""
+        per_payment, per_day = (
+            None if limit is None else Money(limit, self.currency)
+            for limit in (self.limit_per_payment, self.limit_per_day)
+        )
+        return per_payment, per_day
+
 
 _ACCOUNT_COLUMNS = [ledger_accounts.c[field] for field in LedgerAccount.__dataclass_fields__]
 
@@ -165,15 +179,16 @@ def lock(tx: sa.Connection, account_id: int) -> LedgerAccount:
     return found
 
 
-_POSTING_COLUMNS = [
+POSTING_COLUMNS = [
     postings.c.account_id, postings.c.seq, postings.c.entry_id, postings.c.side, postings.c.minor_units, postings.c.balance_after,
     postings.c.booking_date, journal_entries.c.kind, journal_entries.c.narrative, journal_entries.c.booked_at,
     journal_entries.c.value_date, ledger_accounts.c.currency,
 ]  # fmt: skip
-_POSTINGS = postings.join(journal_entries).join(ledger_accounts)
+POSTINGS = postings.join(journal_entries).join(ledger_accounts)
 
 
-def _posting_rows(reader: sa.Connection, query: sa.Select[Any]) -> list[PostingRow]:
+def posting_rows(reader: sa.Connection, query: sa.Select[Any]) -> list[PostingRow]:
+    """What a query for POSTING_COLUMNS finds."""
     return [_posting_row(row) for row in reader.execute(query)]
 
 
@@ -187,10 +202,10 @@ def _posting_row(row: Iterable[Any]) -> PostingRow:
 
 def page_before(reader: sa.Connection, account_id: int, *, seq: int | None, limit: int) -> list[PostingRow]:
     """The `limit` postings just before `seq` (None: the newest), newest first."""
-    query = sa.select(*_POSTING_COLUMNS).select_from(_POSTINGS).where(postings.c.account_id == account_id)
+    query = sa.select(*POSTING_COLUMNS).select_from(POSTINGS).where(postings.c.account_id == account_id)
     if seq is not None:
         query = query.where(postings.c.seq < seq)
-    return _posting_rows(reader, query.order_by(postings.c.seq.desc()).limit(limit))
+    return posting_rows(reader, query.order_by(postings.c.seq.desc()).limit(limit))
 
 
 def postings_between(
@@ -198,13 +213,13 @@ def postings_between(
 ) -> list[PostingRow]:
     """The first `limit` postings booked from `first` to `last`, both included, in the order of their days."""
     query = (
-        sa.select(*_POSTING_COLUMNS)
-        .select_from(_POSTINGS)
+        sa.select(*POSTING_COLUMNS)
+        .select_from(POSTINGS)
         .where(postings.c.account_id == account_id, postings.c.booking_date.between(first, last))
         .order_by(postings.c.booking_date, postings.c.seq)
         .limit(limit)
     )
-    return _posting_rows(reader, query)
+    return posting_rows(reader, query)
 
 
 def opening_and_postings(
@@ -215,14 +230,14 @@ def opening_and_postings(
     In one query, so that a payment booked meanwhile is in both or in neither.
     """
     since = (
-        sa.select(sa.func.coalesce(sa.func.sum(_signed()), 0))
+        sa.select(sa.func.coalesce(sa.func.sum(signed()), 0))
         .select_from(postings.join(ledger_accounts))
         .where(postings.c.account_id == account_id, postings.c.booking_date >= first)
         .scalar_subquery()
     )
     found = (
-        sa.select(*_POSTING_COLUMNS)
-        .select_from(_POSTINGS)
+        sa.select(*POSTING_COLUMNS)
+        .select_from(POSTINGS)
         .where(postings.c.account_id == account_id, postings.c.booking_date.between(first, last))
         .order_by(postings.c.booking_date, postings.c.seq)
         .limit(limit)
@@ -240,27 +255,11 @@ def opening_and_postings(
     return Money(int(opening), currency), [_posting_row(row[2:]) for row in rows if row[2] is not None]
 
 
-def _signed() -> sa.ColumnElement[int]:
+def signed() -> sa.ColumnElement[int]:
     """A posting's amount, positive on its account's normal side."""
     return sa.case(
         (postings.c.side == ledger_accounts.c.normal_side, postings.c.minor_units), else_=-postings.c.minor_units
     )
-
-
-def balance_as_of(reader: sa.Connection, account_id: int, day: date) -> Money:
-    """The balance at the end of `day`, whatever was booked later: what it is now, less what came after."""
-    since = postings.join(ledger_accounts)
-    later = (
-        sa.select(sa.func.coalesce(sa.func.sum(_signed()), 0))
-        .select_from(since)
-        .where(postings.c.account_id == account_id, postings.c.booking_date > day)
-        .scalar_subquery()
-    )
-    query = sa.select(ledger_accounts.c.balance - later, ledger_accounts.c.currency).where(
-        ledger_accounts.c.id == account_id
-    )
-    balance, currency = reader.execute(query).one()
-    return Money(int(balance), currency)
 
 
 def entry(reader: sa.Connection, entry_id: int) -> Entry | None:
@@ -306,9 +305,9 @@ def entry_by_key(reader: sa.Connection, caller: str, key: str) -> int | None:
     return reader.execute(query).scalar()
 
 
-def active_holds(reader: sa.Connection, account_id: int) -> list[HoldRow]:
-    """The account's holds that still reserve something, oldest first."""
-    return _holds(reader, sa.select(holds.c.id).where(holds.c.account_id == account_id, holds.c.remaining > 0))
+def active_holds(reader: sa.Connection, *account_ids: int) -> list[HoldRow]:
+    """The accounts' holds that still reserve something, oldest first."""
+    return _holds(reader, sa.select(holds.c.id).where(holds.c.account_id.in_(account_ids), holds.c.remaining > 0))
 
 
 def expired_holds(reader: sa.Connection, at: datetime, *, after: int = 0, limit: int) -> list[HoldRow]:
@@ -346,7 +345,7 @@ def trial_balance(reader: sa.Connection, day: date | None = None) -> list[TrialL
         balance = sa.func.sum(ledger_accounts.c.balance)
         query = sa.select(ledger_accounts.c.chart_code, ledger_accounts.c.currency, sa.func.count(), balance)
     else:
-        moved = sa.func.coalesce(sa.func.sum(_signed()), 0)
+        moved = sa.func.coalesce(sa.func.sum(signed()), 0)
         query = sa.select(
             ledger_accounts.c.chart_code,
             ledger_accounts.c.currency,
@@ -368,7 +367,7 @@ def _line(found: tuple[int, int], currency: str) -> tuple[int, Money]:
 def moved_by(reader: sa.Connection, caller: str) -> dict[int, int]:
     """What the entries of one caller did to each account they touched, in minor units on its normal side."""
     query = (
-        sa.select(postings.c.account_id, sa.func.sum(_signed()))
+        sa.select(postings.c.account_id, sa.func.sum(signed()))
         .select_from(postings.join(ledger_accounts).join(journal_entries))
         .where(journal_entries.c.caller == caller)
         .group_by(postings.c.account_id)

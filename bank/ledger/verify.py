@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from bank.language import marked as _
 from bank.ledger.invariants import INVARIANTS, Invariant
 from bank.ledger.model import fingerprint
 from bank.ledger.tables import holds, journal_entries, ledger_accounts, postings
+from bank.storage.facts import fact, learn
 
 #: Of one kind of breach; whoever forged more than these has been found out.
 MOST_FINDINGS: Final = 500
@@ -40,6 +44,36 @@ class Size:
     postings: int
     accounts: int
     holds: int
+
+
+#: What the digests prove, beside the invariants.
+DIGESTS_PROVE: Final = _("Each entry is exactly what was asked: its digest says so.")
+_FACT: Final = "verification"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How a verification ended: when, after how many seconds, over how many entries, with how many findings."""
+
+    at: datetime
+    seconds: float
+    entries: int
+    findings: int
+
+
+def remember(tx: sa.Connection, ended: Verification) -> None:
+    """Keep how the last verification ended, in place of the one before."""
+    told = [ended.at.isoformat(), round(ended.seconds, 1), ended.entries, ended.findings]
+    learn(tx, _FACT, json.dumps(told))
+
+
+def last(reader: sa.Connection) -> Verification | None:
+    """How the last verification ended that could be kept."""
+    told = fact(reader, _FACT)
+    if told is None:
+        return None
+    at, seconds, entries, findings = json.loads(told)
+    return Verification(datetime.fromisoformat(at), seconds, entries, findings)
 
 
 def size(reader: sa.Connection) -> Size:

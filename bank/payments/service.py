@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -12,12 +14,14 @@ from bank.accounts.store import Account
 from bank.audit import store as audit
 from bank.audit.model import Author
 from bank.errors import Forbidden, Invalid, Missing, Refused
+from bank.language import gettext as _
 from bank.ledger import service as ledger
 from bank.ledger import store as ledger_store
-from bank.ledger.errors import AccountClosed, AccountFrozen, KeyReused, NotReversible
+from bank.ledger.errors import AccountClosed, AccountFrozen, InsufficientFunds, KeyReused, NotReversible
 from bank.ledger.model import JournalEntry, Limits, Outcome, Posted, Posting, Release, Replayed, Reserve, Side
 from bank.money import Money
-from bank.payments.model import Receipt, TransferOrder
+from bank.payments.model import REVERSAL, Receipt, TransferOrder
+from bank.settings import Settings
 from bank.storage.transaction import Bank
 
 
@@ -27,7 +31,7 @@ class SameAccount(Invalid):
     code = "same_account"
 
     def __init__(self) -> None:
-        super().__init__("Choose two different accounts: this one would pay itself.")
+        super().__init__(_("Choose two different accounts: this one would pay itself."))
 
 
 class UnknownPayee(Invalid):
@@ -36,7 +40,7 @@ class UnknownPayee(Invalid):
     code = "unknown_payee"
 
     def __init__(self) -> None:
-        super().__init__("There is no account of this number at this bank. Check the number with whoever you pay.")
+        super().__init__(_("There is no account of this number at this bank. Check the number with whoever you pay."))
 
 
 class PayeeCannotReceive(Refused):
@@ -45,7 +49,7 @@ class PayeeCannotReceive(Refused):
     code = "payee_cannot_receive"
 
     def __init__(self) -> None:
-        super().__init__("The account you are paying cannot receive payments. Ask whoever you pay for another one.")
+        super().__init__(_("The account you are paying cannot receive payments. Ask whoever you pay for another one."))
 
 
 class OwnEntry(Forbidden):
@@ -54,7 +58,7 @@ class OwnEntry(Forbidden):
     code = "own_entry"
 
     def __init__(self) -> None:
-        super().__init__("You booked this yourself. Another executive must reverse it.")
+        super().__init__(_("You booked this yourself. Another executive must reverse it."))
 
 
 class NoTill(Forbidden):
@@ -63,7 +67,25 @@ class NoTill(Forbidden):
     code = "no_till"
 
     def __init__(self) -> None:
-        super().__init__("You have no till. An executive can give you the role of teller or cashier, which has one.")
+        super().__init__(_("You have no till. An executive can give you the role of teller or cashier, which has one."))
+
+
+class TillTooLow(Refused):
+    """The till does not hold the cash that is to be paid out of it."""
+
+    code = "till_too_low"
+
+    def __init__(self, held: Money) -> None:
+        super().__init__(_("The till holds only %(held)s. Take cash from the vault first.", held=held))
+
+
+class VaultTooLow(Refused):
+    """The vault does not hold the cash that is to be taken out of it."""
+
+    code = "vault_too_low"
+
+    def __init__(self, held: Money) -> None:
+        super().__init__(_("The vault holds only %(held)s.", held=held))
 
 
 class NoSuchEntry(Missing):
@@ -72,7 +94,7 @@ class NoSuchEntry(Missing):
     code = "no_such_entry"
 
     def __init__(self) -> None:
-        super().__init__("There is no such movement.")
+        super().__init__(_("There is no such movement."))
 
 
 def deposit(
@@ -83,8 +105,8 @@ def deposit(
     Raises:
         Refused: the ledger's own reason; nothing moved.
     """
-    postings = _move(_till(till_id), account.id, amount)
-    return _post(bank, _entry(by, key, "deposit", narrative or "Cash deposit", postings))
+    postings = move(_till(till_id), account.id, amount)
+    return _post(bank, entry_by(by, key, "deposit", narrative or "Cash deposit", postings))
 
 
 def withdraw(
@@ -93,10 +115,13 @@ def withdraw(
     """Pay cash out of the till from the account, within its limits.
 
     Raises:
+        TillTooLow: there is less in the till.
         Refused: the ledger's own reason; nothing moved.
     """
-    postings = _move(account.id, _till(till_id), amount)
-    return _post(bank, _entry(by, key, "withdrawal", narrative or "Cash withdrawal", postings, limits=_limits(bank)))
+    postings = move(account.id, _till(till_id), amount)
+    limits = _limits(bank.settings)
+    with out_of_cash(till_id, TillTooLow):
+        return _post(bank, entry_by(by, key, "withdrawal", narrative or "Cash withdrawal", postings, limits=limits))
 
 
 def transfer(bank: Bank, order: TransferOrder, *, by: Author) -> Receipt:
@@ -109,12 +134,35 @@ def transfer(bank: Bank, order: TransferOrder, *, by: Author) -> Receipt:
         PayeeCannotReceive: the account to be paid is frozen or closed.
         Refused: the ledger's own reason; nothing moved.
     """
+    with bank.reader() as reader:
+        entry = _transfer_entry(reader, bank.settings, order, by)
+    [outcome] = ledger.post(bank, [entry])
+    return _as_told_to_payer(order, outcome)
+
+
+def transfer_in(tx: sa.Connection, settings: Settings, order: TransferOrder, *, by: Author) -> Receipt:
+    """The same within the caller's database transaction; who catches a refusal in it keeps it remembered.
+
+    Raises:
+        SameAccount: both accounts are the same.
+        PayeeCannotReceive: the account to be paid is frozen or closed.
+        Refused: the ledger's own reason; nothing moved.
+    """
+    [outcome] = ledger.post_in(tx, [_transfer_entry(tx, settings, order, by)])
+    return _as_told_to_payer(order, outcome)
+
+
+def _transfer_entry(reader: sa.Connection, settings: Settings, order: TransferOrder, by: Author) -> JournalEntry:
     if order.from_account_id == order.to_account_id:
         raise SameAccount
-    limits = None if _is_own(bank, order) else _limits(bank)
-    postings = _move(order.from_account_id, order.to_account_id, order.amount)
+    limits = None if is_own(reader, order) else _limits(settings)
+    postings = move(order.from_account_id, order.to_account_id, order.amount)
+    return entry_by(by, order.key, "transfer", order.reference or "Transfer", postings, limits=limits)
+
+
+def _as_told_to_payer(order: TransferOrder, outcome: Outcome) -> Receipt:
     try:
-        return _post(bank, _entry(by, order.key, "transfer", order.reference or "Transfer", postings, limits=limits))
+        return receipt_of(outcome)
     except (AccountFrozen, AccountClosed) as refused:
         # The state of somebody else's account is not for the payer to know.
         if refused.facts["account"] == order.to_account_id:
@@ -122,11 +170,10 @@ def transfer(bank: Bank, order: TransferOrder, *, by: Author) -> Receipt:
         raise
 
 
-def _is_own(bank: Bank, order: TransferOrder) -> bool:
+def is_own(reader: sa.Connection, order: TransferOrder) -> bool:
     """Do the same people own both accounts, the payer among them? A shared owner alone would be a way round the limits."""
-    with bank.reader() as reader:
-        paying = account_store.owners(reader, order.from_account_id)
-        receiving = account_store.owners(reader, order.to_account_id)
+    paying = account_store.owners(reader, order.from_account_id)
+    receiving = account_store.owners(reader, order.to_account_id)
     return paying == receiving and (order.payer_id is None or order.payer_id in paying)
 
 
@@ -139,9 +186,11 @@ def reverse(bank: Bank, entry_id: int, *, key: str, by: Author, reason: str) -> 
         AlreadyReversed: it was reversed before.
         NotReversible: it moved nothing, or is a reversal itself.
         InsufficientFunds: what it brought has been spent.
+        TillTooLow: the cash that it brought is no longer in the till.
+        VaultTooLow: it is no longer in the vault.
     """
 
-    def use_case(tx: sa.Connection) -> Outcome:
+    def use_case(tx: sa.Connection) -> tuple[Outcome, dict[str, int]]:
         original = ledger_store.entry(tx, entry_id)
         if original is None:
             raise NoSuchEntry
@@ -150,15 +199,17 @@ def reverse(bank: Bank, entry_id: int, *, key: str, by: Author, reason: str) -> 
         if not original.postings or original.reverses:
             raise NotReversible({"entry": entry_id})
         [outcome] = ledger.post_in(
-            tx, [ledger.reversal(original, key=key, by=by, narrative=f"Reversal: {original.narrative}"[:200])]
+            tx, [ledger.reversal(original, key=key, by=by, narrative=f"{REVERSAL}{original.narrative}"[:200])]
         )
         if not isinstance(outcome, Replayed):
             audit.record(
                 tx, "entry.reversal", f"entry:{entry_id}", by=by, reason=reason, details={"outcome": _told(outcome)}
             )
-        return outcome
+        return outcome, {posting.chart_code: posting.account_id for posting in original.postings}
 
-    return _receipt(bank.run(use_case))
+    outcome, moved = bank.run(use_case)
+    with out_of_cash(moved.get("cash"), TillTooLow), out_of_cash(moved.get("vault"), VaultTooLow):
+        return receipt_of(outcome)
 
 
 def close_account(
@@ -178,15 +229,16 @@ def close_account(
         if paid := ledger_store.entry_by_key(tx, by.who, key):
             return _same_payout(tx, paid, account)
         if balance.minor_units > 0:
-            postings = _move(account.id, _till(till_id), balance)
-            [outcome] = ledger.post_in(tx, [_entry(by, key, "closing_payout", "Paid out at closing", postings)])
+            postings = move(account.id, _till(till_id), balance)
+            [outcome] = ledger.post_in(tx, [entry_by(by, key, "closing_payout", "Paid out at closing", postings)])
             # Its refusal is not remembered: the whole use case is undone by this exception.
-            outcome.or_raise()
+            with out_of_cash(till_id, TillTooLow):
+                outcome.or_raise()
         accounts.close(tx, account, by=by, reason=reason)
         return outcome
 
     outcome = bank.run(use_case)
-    return _receipt(outcome) if outcome else None
+    return receipt_of(outcome) if outcome else None
 
 
 def _same_payout(tx: sa.Connection, entry_id: int, account: Account) -> Outcome:
@@ -205,7 +257,7 @@ def place_hold(
         Refused: the ledger's own reason.
     """
     hold = Reserve(account.id, amount, expires_at)
-    return _post(bank, _entry(by, key, "hold", reason, (), hold=hold))
+    return _post(bank, entry_by(by, key, "hold", reason, (), hold=hold))
 
 
 def release_hold(bank: Bank, account: Account, hold_id: int, *, key: str, by: Author, reason: str) -> Receipt:
@@ -214,7 +266,18 @@ def release_hold(bank: Bank, account: Account, hold_id: int, *, key: str, by: Au
     Raises:
         Refused: there is no such hold on this account, or it has ended.
     """
-    return _post(bank, _entry(by, key, "hold_release", reason, (), hold=Release(hold_id, account.id)))
+    return _post(bank, entry_by(by, key, "hold_release", reason, (), hold=Release(hold_id, account.id)))
+
+
+@contextmanager
+def out_of_cash(account_id: int | None, told: Callable[[Money], Refused]) -> Iterator[None]:
+    """Say of an account of cash what is in it, where the ledger would say so of a customer's."""
+    try:
+        yield
+    except InsufficientFunds as refused:
+        if refused.facts["account"] == account_id:
+            raise told(Money(max(refused.facts["available"], 0), refused.facts["currency"])) from refused
+        raise
 
 
 def _till(till_id: int | None) -> int:
@@ -223,16 +286,16 @@ def _till(till_id: int | None) -> int:
     return till_id
 
 
-def _move(from_id: int, to_id: int, amount: Money) -> tuple[Posting, Posting]:
+def move(from_id: int, to_id: int, amount: Money) -> tuple[Posting, Posting]:
     """Debit one account, credit the other."""
     return Posting(from_id, Side.DEBIT, amount), Posting(to_id, Side.CREDIT, amount)
 
 
-def _limits(bank: Bank) -> Limits:
-    return Limits(bank.settings.limit_per_payment_minor, bank.settings.limit_per_day_minor)
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.limit_per_payment_minor, settings.limit_per_day_minor)
 
 
-def _entry(
+def entry_by(
     by: Author,
     key: str,
     kind: str,
@@ -242,6 +305,7 @@ def _entry(
     limits: Limits | None = None,
     hold: Reserve | Release | None = None,
 ) -> JournalEntry:
+    """What `by` asks to be booked today."""
     return JournalEntry(
         caller=by.who,
         idempotency_key=key,
@@ -258,10 +322,15 @@ def _entry(
 
 def _post(bank: Bank, entry: JournalEntry) -> Receipt:
     [outcome] = ledger.post(bank, [entry])
-    return _receipt(outcome)
+    return receipt_of(outcome)
 
 
-def _receipt(outcome: Outcome) -> Receipt:
+def receipt_of(outcome: Outcome) -> Receipt:
+    """What the bank did.
+
+    Raises:
+        BankError: it refused.
+    """
     return Receipt(outcome.or_raise(), replayed=isinstance(outcome, Replayed))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import sqlalchemy as sa
 
 from bank.audit.model import Author
@@ -9,17 +11,45 @@ from bank.identity import staff as staff_members
 from bank.identity.staff import Role, Staff
 from bank.ledger import service as ledger
 from bank.ledger import store as ledger_store
+from bank.ledger.model import Limits
+
+# A till pays out for many customers: their limits are not its own, and the door knows no "without".
+_NO_LIMITS: Final = Limits(10**18, 10**18)
 
 
 def open_till(tx: sa.Connection, user_id: str, currency: str, *, by: Author) -> int:
-    """The cash account of somebody's till, opened when there is none; answers its id."""
+    """The cash account of somebody's till, opened when there is none; answers its id.
+
+    It cannot pay out more than it holds; one that was opened before tills were guarded is guarded now, unless more was
+    paid out of it already.
+    """
     number = f"till-{user_id}"
     if till := ledger_store.account_by_number(tx, number):
+        if till.floor is None and till.balance >= 0:
+            guard(tx, till.id, by=by, reason="Cash cannot be paid out that is not there")
         return till.id
     name = f"Till of {user_id}"
     return ledger.open_account(
-        tx, number=number, name=name, chart_code="cash", currency=currency, floor=None, opened_at=by.at
+        tx,
+        number=number,
+        name=name,
+        chart_code="cash",
+        currency=currency,
+        floor=0,
+        opened_at=by.at,
+        limits=_NO_LIMITS,
     )
+
+
+def guard(tx: sa.Connection, till_id: int, *, by: Author, reason: str) -> None:
+    """Let no more be paid out of a till than it holds, from now on.
+
+    Raises:
+        FloorAboveBalance: more was paid out of it than it held; count it first.
+    """
+    ledger.set_floor(tx, till_id, 0, by=by, reason=reason)
+    per_payment, per_day = _NO_LIMITS.per_payment, _NO_LIMITS.per_day
+    ledger.set_limits(tx, till_id, per_payment=per_payment, per_day=per_day, by=by, reason=reason)
 
 
 def take_on(

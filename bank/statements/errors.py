@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bank.errors import Invalid, Unavailable
+from bank.language import gettext as _
+from bank.language import whole
 
 
 class InvalidPeriod(Invalid):
@@ -18,8 +20,10 @@ class PeriodTooLong(Invalid):
 
     def __init__(self, most_lines: int) -> None:
         super().__init__(
-            f"Choose a shorter period: this one has more than {most_lines:,} transactions, "
-            "the most that one statement holds."
+            _(
+                "Choose a shorter period: this one has more than %(most)s transactions, the most that one statement holds.",
+                most=whole(most_lines),
+            )
         )
         self.most_lines = most_lines
 
@@ -31,8 +35,11 @@ class TooLongForPdf(Invalid):
 
     def __init__(self, most_lines: int) -> None:
         super().__init__(
-            "Choose a shorter period, or take the CSV or XLSX: this one has more than "
-            f"{most_lines:,} transactions, the most that one PDF holds."
+            _(
+                "Choose a shorter period, or take the CSV or XLSX: this one has more than %(most)s transactions,"
+                " the most that one PDF holds.",
+                most=whole(most_lines),
+            )
         )
 
 
@@ -42,4 +49,4 @@ class StatementsBusy(Unavailable):
     code = "statements_busy"
 
     def __init__(self) -> None:
-        super().__init__("Many statements are being made at the moment. Try again in a few seconds.")
+        super().__init__(_("Many statements are being made at the moment. Try again in a few seconds."))

@@ -11,19 +11,12 @@ from datetime import date, datetime
 from typing import Final
 
 from bank.customers.model import DIRECTION
+from bank.language import gettext as _
+from bank.language import long_day, long_minute, ngettext, whole
 from bank.money import Money
-from bank.payments.model import KINDS
 from bank.statements.errors import InvalidPeriod
 
 MOST_LATEST: Final = 1000
-
-# Where a statement says more than the kind's name: when money came in, and when it went out.
-_STATEMENT_WORDS: Final = {
-    "transfer": ("Transfer in", "Transfer out"),
-    "fee": ("Fee refund", "Fee"),
-    # "Opening balance" would read like the statement's own.
-    "opening": ("Balance brought in", "Balance brought in"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +32,7 @@ class Days:
 
     def __post_init__(self) -> None:
         if self.first > self.last:
-            raise InvalidPeriod("Choose a first day that is not after the last day.")
+            raise InvalidPeriod(_("Choose a first day that is not after the last day."))
 
     def __str__(self) -> str:
         """The period in words.
@@ -47,7 +40,7 @@ class Days:
         >>> str(Days(date(2026, 3, 1), date(2026, 3, 31)))
         '1 March 2026 to 31 March 2026'
         """
-        return f"{long_day(self.first)} to {long_day(self.last)}"
+        return _("%(first)s to %(last)s", first=long_day(self.first), last=long_day(self.last))
 
     @property
     def slug(self) -> str:
@@ -78,11 +71,11 @@ class Latest:
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MOST_LATEST:
-            raise InvalidPeriod(f"Choose a number of transactions from 1 to {MOST_LATEST:,}.")
+            raise InvalidPeriod(_("Choose a number of transactions from 1 to %(most)s.", most=whole(MOST_LATEST)))
 
     def __str__(self) -> str:
         """The period in words."""
-        return "Last transaction" if self.count == 1 else f"Last {self.count:,} transactions"
+        return ngettext("Last transaction", "Last %(n)s transactions", self.count)
 
     @property
     def slug(self) -> str:
@@ -99,10 +92,13 @@ def read_days(first: str, last: str) -> Days:
     Raises:
         InvalidPeriod: one is no day of the calendar, or they are the wrong way round.
     """
-    return Days(_read_day(first, "first"), _read_day(last, "last"))
+    return Days(
+        _read_day(first, _("Enter the first day as year, month and day, like 2026-03-31.")),
+        _read_day(last, _("Enter the last day as year, month and day, like 2026-03-31.")),
+    )
 
 
-def _read_day(text: str, which: str) -> date:
+def _read_day(text: str, otherwise: str) -> date:
     """ISO 8601's plain form only: Python would also read weeks, and digits of other scripts."""
     typed = text.strip()
     try:
@@ -110,7 +106,7 @@ def _read_day(text: str, which: str) -> date:
             return date.fromisoformat(typed)
     except ValueError:
         pass
-    raise InvalidPeriod(f"Enter the {which} day as year, month and day, like 2026-03-31.")
+    raise InvalidPeriod(otherwise)
 
 
 def read_latest(text: str) -> Latest:
@@ -121,21 +117,6 @@ def read_latest(text: str) -> Latest:
     """
     typed = text.strip()
     return Latest(int(typed) if re.fullmatch(r"\d{1,9}", typed, re.ASCII) else 0)
-
-
-def long_day(day: date) -> str:
-    """A day that no reader takes for another: `5 March 2026`, whatever the server's language."""
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year:04}"
-
-
-def short_day(day: date) -> str:
-    """A day in a narrow column: `5 Mar 2026`."""
-    return f"{day.day} {_MONTHS[day.month - 1][:3]} {day.year:04}"
-
-
-_MONTHS: Final = (
-    "January February March April May June July August September October November December".split()
-)  # fmt: skip
 
 
 def one_line(text: str) -> str:
@@ -153,17 +134,6 @@ def one_line(text: str) -> str:
 def _breaks_files(character: str) -> bool:
     """Controls, halves of characters (Cs) and Unicode's noncharacters: XML refuses them, terminals obey some."""
     return unicodedata.category(character) in ("Cc", "Cs") or ord(character) & 0xFFFE == 0xFFFE
-
-
-def kind_words(kind: str, *, received: bool) -> str:
-    """An entry's kind as customers read it.
-
-    >>> kind_words("transfer", received=True), kind_words("withdrawal", received=False)
-    ('Transfer in', 'Cash withdrawal')
-    """
-    if words := _STATEMENT_WORDS.get(kind):
-        return words[0] if received else words[1]
-    return KINDS.get(kind) or one_line(kind.replace("_", " ")).capitalize() or "Transaction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +177,11 @@ class Statement:
                 raise AssertionError(f"line {line.reference} does not continue the balance before it")
 
     @property
+    def title(self) -> str:
+        """What it is called in a list of files."""
+        return _("Account statement %(number)s, %(period)s", number=self.account_number, period=self.period)
+
+    @property
     def closing(self) -> Money:
         """The opening balance and all lines together."""
         return self.lines[-1].balance if self.lines else self.opening
@@ -227,4 +202,4 @@ class Statement:
     @property
     def made_at_words(self) -> str:
         """When it was made, to the minute, with the zone of `made_at`."""
-        return f"{long_day(self.made_at.date())}, {self.made_at:%H:%M} {self.made_at.tzname()}"
+        return long_minute(self.made_at)

@@ -9,13 +9,14 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from bank.accounts.service import PRODUCTS
+from bank.accounts.model import product_name
 from bank.accounts.store import Account
 from bank.ledger import store as ledger
 from bank.ledger.store import PostingRow
 from bank.money import Money
+from bank.payments.model import kind_words, told
 from bank.statements.errors import PeriodTooLong
-from bank.statements.model import Days, Latest, Period, Statement, StatementLine, kind_words, one_line
+from bank.statements.model import Days, Latest, Period, Statement, StatementLine, one_line
 
 # A file of so many lines takes seconds of a processor; a PDF takes more, and holds fewer.
 MOST_LINES: Final = 10_000
@@ -76,7 +77,7 @@ def _statement(
     return Statement(
         bank_name=one_line(bank_name),
         account_number=account.number,
-        product=PRODUCTS[account.product],
+        product=product_name(account.product),
         holders=tuple(one_line(holder) for holder in holders),
         currency=account.ledger.currency,
         period=period,
@@ -91,7 +92,7 @@ def _line(row: PostingRow, balance: Money) -> StatementLine:
     return StatementLine(
         booking_date=row.booking_date,
         value_date=row.value_date,
-        description=one_line(row.narrative) or kind,
+        description=one_line(told(row.narrative, row.kind, received=row.signed.minor_units > 0)) or kind,
         kind=kind,
         reference=str(row.entry_id),
         amount=row.signed,

@@ -32,3 +32,11 @@ def make_engine(url: str, *, pool_size: int = 5, statement_seconds: int | None =
     )
     sa.event.listen(engine, "connect", lambda connection, _record: dialect.on_connect(connection))
     return engine
+
+
+def kind_and_version(connection: sa.Connection) -> str:
+    """The database server as people call it, like `PostgreSQL 15.6`."""
+    dialect = connection.dialect
+    kind = "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
+    names = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
+    return f"{names[kind]} {'.'.join(map(str, getattr(dialect, 'server_version_info', None) or ()))}"

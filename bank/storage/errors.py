@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bank.errors import Unavailable
+from bank.language import gettext as _
 
 
 class DatabaseAway(Unavailable):
@@ -11,7 +12,9 @@ class DatabaseAway(Unavailable):
     code = "database_away"
 
     def __init__(self) -> None:
-        super().__init__("The bank cannot reach its records at the moment. Nothing has moved; try again in a minute.")
+        super().__init__(
+            _("The bank cannot reach its records at the moment. Nothing has moved; try again in a minute.")
+        )
 
 
 class OutcomeUnknown(Unavailable):
@@ -21,7 +24,9 @@ class OutcomeUnknown(Unavailable):
 
     def __init__(self) -> None:
         super().__init__(
-            "The connection broke while this was being booked. Ask again with the same form: it is never booked twice."
+            _(
+                "The connection broke while this was being booked. Ask again with the same form: it is never booked twice."
+            )
         )
 
 
@@ -32,5 +37,5 @@ class ClosedToWriting(Unavailable):
 
     def __init__(self) -> None:
         super().__init__(
-            "The bank is being moved and takes no changes until that is done. Nothing has moved; try again later."
+            _("The bank is being moved and takes no changes until that is done. Nothing has moved; try again later.")
         )

@@ -5,14 +5,17 @@ from __future__ import annotations
 from flask import Flask, Response, request
 
 from bank.errors import Forbidden
+from bank.language import gettext as _
 from bank.web.current import settings
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [
         "default-src 'none'",
+        "script-src 'self'",
         "style-src 'self'",
         "img-src 'self'",
         "font-src 'self'",
+        "connect-src 'self'",
         "form-action 'self'",
         "frame-ancestors 'none'",
         "base-uri 'none'",
@@ -26,7 +29,7 @@ class ForeignForm(Forbidden):
     code = "foreign_form"
 
     def __init__(self) -> None:
-        super().__init__("This form came from another site. Nothing was done. Open the page here and send it again.")
+        super().__init__(_("This form came from another site. Nothing was done. Open the page here and send it again."))
 
 
 def install(app: Flask) -> None:

@@ -9,6 +9,7 @@ from bank.audit import store as audit
 from bank.audit.model import Author
 from bank.errors import Refused
 from bank.identity import sessions, throttle
+from bank.language import gettext as _
 from bank.web import logs, signed_in
 from bank.web.current import author, bank, current, visitor
 
@@ -20,7 +21,7 @@ class LogInRefused(Refused):
 
     def __init__(self) -> None:
         super().__init__(
-            "The number or the password is wrong, or it was tried too often. Check both, or wait a few minutes."
+            _("The number or the password is wrong, or it was tried too often. Check both, or wait a few minutes.")
         )
 
 

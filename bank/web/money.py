@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from bank.errors import BankError, Forbidden, Missing, Unavailable
 from bank.web import logs
 from bank.web.errors import status_of
-from bank.web.forms import OperationForm, operation_in_address
+from bank.web.fields import OperationForm, operation_in_address
 
 
 def settle(

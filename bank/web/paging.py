@@ -7,6 +7,7 @@ import re
 from werkzeug.routing import IntegerConverter
 
 from bank.errors import Invalid
+from bank.language import gettext as _
 
 
 class IdConverter(IntegerConverter):
@@ -21,7 +22,7 @@ class InvalidPlace(Invalid):
     code = "invalid_place"
 
     def __init__(self) -> None:
-        super().__init__("This list has no such page. Start from its beginning.")
+        super().__init__(_("This list has no such page. Start from its beginning."))
 
 
 def read_place(text: str | None) -> int | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
-from werkzeug.wrappers import Response as AnyResponse
+from flask.typing import ResponseReturnValue as View
 
 from bank.customers import store as customer_store
 from bank.identifiers import InvalidNumber, read_number
 from bank.identity import logins
 from bank.identity.logins import WrongCode
 from bank.identity.passwords import WeakPassword, require_strong
-from bank.web import signed_in
+from bank.web import preferences, signed_in
 from bank.web.access import PUBLIC, open_to
 from bank.web.current import bank, current, settings, visitor
 from bank.web.forms import EnrolForm, LogInForm
@@ -25,8 +25,6 @@ from bank.web.log_in import (
 
 public = Blueprint("public", __name__)
 
-View = str | tuple[str, int] | AnyResponse
-
 
 @public.get("/")
 @open_to(PUBLIC)
@@ -35,6 +33,25 @@ def welcome() -> View:
     if here := visitor():
         return redirect(url_for("staff.home" if here.session.kind == "staff" else "customer.home"))
     return render_template("welcome.html")
+
+
+@public.post("/preferences")
+@open_to(PUBLIC)
+def choose_preferences() -> View:
+    """The reader's language and colours, kept by the browser; then the page they were on."""
+    response = redirect(signed_in.own_path(request.form.get("next")) or url_for(".welcome"), 303)
+    return preferences.keep(
+        make_response(response),
+        chosen_language=request.form.get("language", ""),
+        chosen_theme=request.form.get("theme", ""),
+    )
+
+
+@public.get("/stay")
+@open_to(PUBLIC)
+def stay() -> View:
+    """Whoever is signed in stays so; 403 for whom that is over. Asked by the page's own script."""
+    return ("", 204) if visitor() else ("", 403)
 
 
 @public.route("/login", methods=["GET", "POST"])

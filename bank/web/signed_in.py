@@ -17,6 +17,7 @@ from bank.identity import sessions
 from bank.identity import staff as staff_members
 from bank.identity.sessions import Session
 from bank.identity.staff import Staff
+from bank.language import gettext as _
 from bank.web import access
 from bank.web.current import Visitor, bank, settings, visitor
 
@@ -30,7 +31,7 @@ class WrongRole(Forbidden):
     code = "wrong_role"
 
     def __init__(self) -> None:
-        super().__init__("Your role does not allow this. An executive can change roles.")
+        super().__init__(_("Your role does not allow this. An executive can change roles."))
 
 
 def install(app: Flask) -> None:

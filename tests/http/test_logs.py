@@ -36,7 +36,7 @@ def journey(branch: Branch, server: GunicornServer) -> set[str]:
     registered = executive.done("/staff/customers/new", **PERSON)
     customer = number_on(registered.text)
     opened = executive.done(f"/staff/customers/{customer}/accounts/new", product="current")
-    account = number_on(opened.text)
+    account = number_on(opened.text.replace(customer, ""))
     teller.done(f"/staff/accounts/{account}/deposit", amount="431.17", note=NOTE)
     page = teller.send(f"/staff/customers/{customer}/code")
     [code] = re.findall(r"\b[A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4}\b", page.text)

@@ -58,7 +58,7 @@ def sqlite_url(tmp_path: Path) -> str:
 def balances(bank: Bank) -> dict[str, tuple[int, int | None, str]]:
     """Balance, floor (minor units) and status of each customer's account."""
     with bank.reader() as reader:
-        accounts = account_store.page_after(reader, status=None, after=None, limit=1000)
+        accounts = [account_store.of_row(row) for row in reader.execute(account_store.listing(status=None))]
     return {each.number: (each.ledger.balance, each.ledger.floor, each.ledger.status) for each in accounts}
 
 

@@ -43,7 +43,7 @@ def load(urls: DatabaseUrls, *arguments: str, currency: str = "CZK") -> Result:
 
 def balances(bank: Bank) -> dict[str, tuple[int, int | None]]:
     with bank.reader() as reader:
-        accounts = account_store.page_after(reader, status=None, after=None, limit=2000)
+        accounts = [account_store.of_row(row) for row in reader.execute(account_store.listing(status=None))]
     return {each.number: (each.ledger.balance, each.ledger.floor) for each in accounts}
 
 

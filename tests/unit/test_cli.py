@@ -137,7 +137,7 @@ def test_upgrade_makes_the_schema_and_a_second_time_finds_it_made(tmp_path: Path
     texts = [said(run("db", "upgrade")) for _ in range(2)]
 
     assert texts == [f"The schema is at {migrate.head()}.\n"] * 2
-    assert said(run("db", "downgrade", "--yes")) == "The schema is at None.\n"
+    assert said(run("db", "downgrade", "--yes", "--revision", "base")) == "The schema is at None.\n"
 
 
 def test_a_revision_that_does_not_exist_is_a_sentence(run: Run):

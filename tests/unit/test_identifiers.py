@@ -70,5 +70,5 @@ def test_what_is_no_number_is_refused(typed: str):
 
 
 def test_only_the_last_four_digits_are_shown():
-    assert masked("3602000001") == "•••• 0001"
-    assert masked("360200000") == "•••• 0000"
+    assert masked("3602000001") == "\u200e•••• 0001"
+    assert masked("360200000") == "\u200e•••• 0000"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import example, given
 
+from bank.language import LANGUAGES, read_in
 from bank.money import EXPONENTS, MAX_MINOR_UNITS, InvalidAmount, Money, allocate, exponent, parse_amount
 
 PAGE = Path(__file__).parents[2] / "docs/reference/amounts.md"
@@ -195,20 +198,35 @@ def test_every_exponent_is_that_of_a_currency():
     assert all(re.fullmatch("[A-Z]{3}", currency) and decimals in (0, 3, 4) for currency, decimals in EXPONENTS.items())
 
 
-def rows_of_the_page() -> list[tuple[str, str]]:
-    """What the page says is typed, and what it says is read."""
-    rows = re.findall(r"^\| (`.*`) \| ([^|]+) \|", PAGE.read_text(), re.MULTILINE)
-    return [(typed, read.strip()) for cell, read in rows for typed in re.findall("`([^`]+)`", cell)]
+def rows_of_the_page() -> list[tuple[str, str, str]]:
+    """The language of each table of the page, what is typed, and what the page says is read."""
+    found = []
+    for language, table in zip(("en", "es"), PAGE.read_text().split("\n## In Spanish\n"), strict=True):
+        rows = re.findall(r"^\| (`.*`) \| ([^|]+) \|", table, re.MULTILINE)
+        found += [(language, typed, read.strip()) for cell, read in rows for typed in re.findall("`([^`]+)`", cell)]
+    return found
 
 
-@pytest.mark.parametrize(("typed", "read"), rows_of_the_page())
-def test_the_page_says_what_is_so(typed: str, read: str):
-    if read == "refused":
-        with pytest.raises(InvalidAmount):
-            parse_amount(typed, "USD")
-    else:
-        assert parse_amount(typed, "USD").figure == read
+@pytest.mark.parametrize(("language", "typed", "read"), rows_of_the_page())
+def test_the_page_says_what_is_so(language: str, typed: str, read: str):
+    with read_in(language):
+        if read == "refused":
+            with pytest.raises(InvalidAmount):
+                parse_amount(typed, "USD")
+        else:
+            assert parse_amount(typed, "USD").figure == read
 
 
-def test_the_page_has_a_table():
-    assert len(rows_of_the_page()) > 25
+def test_the_page_has_a_table_for_each_language():
+    assert min(Counter(language for language, _, _ in rows_of_the_page()).values()) > 10
+    assert {language for language, _, _ in rows_of_the_page()} == set(LANGUAGES)
+
+
+@given(st.text("0123456789.,", max_size=12))
+def test_no_text_means_one_amount_in_english_and_another_in_spanish(typed: str):
+    read = set()
+    for language in LANGUAGES:
+        with read_in(language), suppress(InvalidAmount):
+            read.add(parse_amount(typed, "USD"))
+
+    assert len(read) < 2

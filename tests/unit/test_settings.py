@@ -115,6 +115,7 @@ def test_the_key_for_cookies_must_not_be_the_one_for_identity_numbers():
         ("STATEMENT_SECONDS", "3", "statement_seconds", 3, ["2", "51"]),
         ("PASSWORD_MEMORY_KIB", "8192", "password_memory_kib", 8_192, ["8191", "1048577"]),
         ("PASSWORD_HASHERS", "1", "password_hashers", 1, ["0", "17"]),
+        ("NAME_CHECKS_PER_DAY", "1", "name_checks_per_day", 1, ["0", "1001"]),
         ("DATABASE_URL", "sqlite:////tmp/x.sqlite", "database_url", "sqlite:////tmp/x.sqlite",
          ["oracle://x", "bank.sqlite", "postgresql:/x", "postgresql://u:secret@h:port/x", "sqlite://", "sqlite:///:memory:"]),
         ("SECRET_KEY", "anything", "secret_key", "anything", []),

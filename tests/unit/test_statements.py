@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bank.money import Money
+from bank.payments.model import kind_words
 from bank.statements.errors import InvalidPeriod, PeriodTooLong
 from bank.statements.model import (
     Days,
     Latest,
     Statement,
     StatementLine,
-    kind_words,
     one_line,
     read_days,
     read_latest,

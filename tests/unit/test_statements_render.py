@@ -23,9 +23,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bank.statements
+from bank.language import short_day
 from bank.money import Money
 from bank.statements.errors import TooLongForPdf
-from bank.statements.model import Days, Latest, Period, Statement, StatementLine, one_line, short_day
+from bank.statements.model import Days, Latest, Period, Statement, StatementLine, one_line
 from bank.statements.render import FORMATS, pdf
 from bank.statements.render.scripts import showable
 

@@ -18,6 +18,10 @@ class Form:
     def __init__(self, attributes: dict[str, str | None]) -> None:
         self.method = (attributes.get("method") or "get").lower()
         self.action = attributes.get("action")
+        #: The way out, the look-up, language and colours stand on every page.
+        self.everywhere = attributes.get("class") == "lookup" or (self.action or "").endswith(
+            ("/logout", "/preferences")
+        )
         self.values: dict[str, str] = {}
         self.types: dict[str, str] = {}
 
@@ -59,8 +63,8 @@ class Page(HTMLParser):
 
     @property
     def form(self) -> Form:
-        """The form that this page is about: the last one that is not the way out."""
-        return [form for form in self.forms if not (form.action or "").endswith("/logout")][-1]
+        """The form that this page is about: the last one that does not stand on every page."""
+        return [form for form in self.forms if not form.everywhere][-1]
 
     @property
     def operation(self) -> str:
@@ -88,7 +92,7 @@ class Page(HTMLParser):
         elif tag == "option":
             if self._select and ("selected" in attributes or self._select not in form.values):
                 form.values[self._select] = attributes.get("value") or ""
-        elif kind != "radio" or "checked" in attributes:
+        elif kind not in ("radio", "checkbox") or "checked" in attributes:
             form.types[name] = kind
             form.values[name] = attributes.get("value") or ""
 
@@ -101,6 +105,10 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._open and self._open[-1][0] == "title":
             self.title += data
+            return
+        if self._open and self._open[-1][0] == "textarea":
+            # The line break that HTML puts after the tag is not part of the text; nor does what was typed stand on the page.
+            self.forms[-1].values[self._open[-1][1].get("name") or ""] += data.strip()
             return
         self.words.append(data)
         if self._within("problems") and self._open[-1][0] in ("li", "a", "p") and data.strip():

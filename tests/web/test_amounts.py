@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
-from flask_wtf import FlaskForm
 
 from bank.ledger.tables import journal_entries
-from bank.web import forms
+from bank.payments.store import payment_drafts
+from bank.web import fields
 from tests.builders import Branch
 from tests.databases import Databases
 from tests.web.browsing import Page
@@ -122,6 +121,15 @@ def _moved(account: str, before: int, sign: int) -> Callable[[Branch], int]:
     return lambda branch: sign * (branch.balance(account) - before)
 
 
+def _draft(branch: Branch) -> str:
+    return f"/pay/{branch.draft('alice', 'alice_current', 'alice_savings', DRAFT)}"
+
+
+def _drafted(branch: Branch) -> int | None:
+    return branch.rows(sa.select(payment_drafts.c.minor_units).where(payment_drafts.c.operation == DRAFT))[0][0]
+
+
+DRAFT = "00000000-0000-4000-8000-00000000d4af"
 RICH = 2 * 10**15
 
 PLACES = [
@@ -132,10 +140,11 @@ PLACES = [
         lambda branch: {"to_account": branch.number("bob_current")}, _moved("bob_current", 50_00, 1),
     ),
     Place(
-        "TransferForm", "amount", "alice", lambda _: "/pay",
+        "PaymentForm", "amount", "alice", lambda _: "/pay",
         lambda branch: {"from_account": branch.number("alice_current"), "to_account": branch.number("bob_current")},
         _moved("bob_current", 50_00, 1),
     ),
+    Place("PaymentForm", "amount", "alice", _draft, _nothing, _drafted),
     Place("HoldForm", "amount", "executive", _account("hold"), _reason, lambda branch: branch.state("alice_current").ledger.held),
     Place(
         "LimitsForm", "per_payment", "executive", _account("limits"), _reason,
@@ -163,15 +172,21 @@ def rich(sqlite_databases: Databases) -> Iterator[Served]:
 def money_fields() -> set[tuple[str, str]]:
     """Every field of every form that reads an amount."""
     found = set()
-    for name, form in inspect.getmembers(forms, inspect.isclass):
-        if not issubclass(form, FlaskForm) or name == "FlaskForm":
+    for form in below(fields.PageForm):
+        if form.__module__ == "bank.web.styleguide":
             continue
         for field in dir(form):
-            unbound = getattr(form, field)
-            kind = getattr(unbound, "field_class", None)
-            if kind is forms.AmountField or (field == "overdraft" and kind is forms.ReadField):
-                found.add((name, field))
+            kind = getattr(getattr(form, field), "field_class", None)
+            if kind is fields.AmountField or (field == "overdraft" and kind is fields.ReadField):
+                found.add((form.__name__, field))
     return found
+
+
+def below(form: type) -> Iterator[type]:
+    """Every form that is made of this one."""
+    for kind in form.__subclasses__():
+        yield kind
+        yield from below(kind)
 
 
 def test_every_field_that_takes_money_is_tried_here():
@@ -266,8 +281,8 @@ def test_currencies_with_other_decimals_are_read_by_theirs(currency, typed, mino
     office = serve(currency=currency)
     with office.app.test_request_context():
         try:
-            read = forms.parse_amount(typed, forms.settings().currency).minor_units
-        except forms.Invalid:
+            read = fields.parse_amount(typed, fields.settings().currency).minor_units
+        except fields.Invalid:
             read = None
 
     assert read == minor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from html import escape
@@ -13,8 +14,12 @@ import pytest
 import sqlalchemy as sa
 
 from bank.audit.store import audit_records
-from bank.customers.store import customers
+from bank.cases import service as case_service
+from bank.cases.store import cases
+from bank.customers import warnings
+from bank.customers.store import customer_warnings, customers
 from bank.identity.store import sessions, throttles
+from bank.payments.store import scheduled_payments
 from bank.web.logs import JsonLines, logger
 from tests.builders import Branch
 from tests.databases import Databases
@@ -28,7 +33,26 @@ FORMS: dict[str, tuple[str | None, str, dict[str, str]]] = {
     "enrol": (None, "/enrol", {"user": "1", "code": "AAAA-BBBB-CCCC", "new": "x", "again": "x"}),
     "customer's password": ("alice", "/password", {"old": "x", "new": "y", "again": "y"}),
     "staff's password": ("teller", "/staff/password", {"old": "x", "new": "y", "again": "y"}),
+    "contact": (
+        "alice",
+        "/profile/contact",
+        {
+            "email": "alice@example.org", "phone": "+1 207 555 0100", "address": "1 High Street", "city": "Bangor",
+            "region": "ME", "postcode": "04401", "password": "some password",
+        },
+    ),
+    "end session": ("alice", "/profile/sessions/{session}/end", {}),
+    "end other sessions": ("alice", "/profile/sessions/end-others", {}),
+    "staff's session": ("executive", "/staff/profile/sessions/{staff_session}/end", {}),
+    "staff's other sessions": ("teller", "/staff/profile/sessions/end-others", {}),
+    "cancel": ("alice", "/scheduled/{scheduled}/cancel", {}),
     "pay": ("alice", "/pay", {"from_account": "{account}", "to_account": "{other}", "amount": "1", "reference": "Rent"}),
+    "amount": ("alice", "/pay/{draft}", {"amount": "1", "reference": "Rent", "when": "now", "due_on": ""}),
+    "doubtful name": ("alice", "/pay/{draft}/name", {}),
+    "payee": ("alice", "/payees/new", {"name": "Bob Nakamura", "to_account": "{other}"}),
+    "payee's name": ("bob", "/payees/{saved}/rename", {"name": "Landlady"}),
+    "save payee": ("bob", "/payees/{met}/check", {}),
+    "remove payee": ("bob", "/payees/{saved}/remove", {}),
     "deposit": ("teller", "/staff/accounts/{account}/deposit", {"amount": "1", "note": "Cash"}),
     "withdraw": ("teller", "/staff/accounts/{account}/withdraw", {"amount": "1", "note": "Cash"}),
     "transfer": ("teller", "/staff/accounts/{account}/transfer", {"to_account": "{other}", "amount": "1", "reference": ""}),
@@ -66,7 +90,20 @@ FORMS: dict[str, tuple[str | None, str, dict[str, str]]] = {
     "disable": ("executive", "/staff/people/SPARE-1/disable", {"reason": "Left"}),
     "enable": ("executive", "/staff/people/SPARE-1/enable", {"reason": "Back"}),
     "reset password": ("executive", "/staff/people/SPARE-1/password", {}),
+    "open a record": ("teller", "/staff/customers/{bob}/open", {"reason": "At the counter"}),
+    "raise a warning": ("executive", "/staff/customers/{bob}/warnings/new", {"told": "Speak slowly", "kind": "shows"}),
+    "lift a warning": ("executive", "/staff/customers/{bob}/warnings/{warning}/lift", {"reason": "Settled"}),
+    "identity number": ("executive", "/staff/customers/{bob}/identity", {"reason": "Court order"}),
     "one-time code": ("executive", "/staff/customers/{bob}/code", {}),
+    "category": ("alice", "/movements/{entry}/category", {"category": "leisure"}),
+    "report": ("alice", "/movements/{entry}/report", {"told": "I did not do this."}),
+    "answer": ("executive", "/staff/cases/{case}", {"answer": "It was a mistake of ours."}),
+    "supply": ("teller", "/staff/till/supply", {"amount": "1", "note": "Bag 7"}),
+    "return": ("teller", "/staff/till/return", {"amount": "1", "note": ""}),
+    "count": ("cashier", "/staff/till/count", {"piece_10000": "1000", "piece_1": "", "reason": ""}),
+    "receive cash": ("executive", "/staff/vault/receive", {"amount": "1", "note": "Van"}),
+    "hand cash back": ("executive", "/staff/vault/hand-back", {"amount": "1", "note": ""}),
+    "guard": ("executive", "/staff/tills/{till}/guard", {"reason": "Asked"}),
 }  # fmt: skip
 
 SECRETS = {"password", "old", "new", "again"}
@@ -103,10 +140,52 @@ NASTY_ADDRESSES = (
 
 def places(branch: Branch) -> dict[str, str]:
     return {
+        **a_case(branch),
+        "till": branch.till("teller").number,
         "account": branch.number("alice_current"),
         "other": branch.number("bob_current"),
         "bob": branch.customer("bob").number,
+        "warning": str(a_warning(branch)),
+        "draft": a_draft(branch),
+        "scheduled": str(a_scheduled_payment(branch)),
+        "session": str(branch.session_id_of("alice")),
+        "staff_session": str(branch.session_id_of("executive")),
+        "saved": str(branch.payee("bob", "alice_current", "Alice Moreau")),
+        "met": str(branch.payee("bob", "alice_savings", "Alice Moreau", saved=False)),
     }
+
+
+def a_scheduled_payment(branch: Branch) -> int:
+    """The id of a payment that waits for its day, scheduled when there is none yet."""
+    if rows := branch.rows(sa.select(scheduled_payments.c.id)):
+        return rows[0].id
+    return branch.schedule("alice_current", "bob_current", 1_00)
+
+
+def a_draft(branch: Branch) -> str:
+    """The operation of a payment that Alice prepares, to somebody whose name does not match."""
+    branch.payee("alice", "bob_current", "Somebody", "none", saved=False)
+    return branch.draft("alice", "alice_current", "bob_current", "00000000-0000-4000-8000-00000000d4af", "none")
+
+
+def a_case(branch: Branch) -> dict[str, str]:
+    """A deposit of Alice's that she reported, and the case, which the executive took when there was none yet."""
+    if not branch.rows(query := sa.select(cases.c.entry_id, cases.c.id)):
+        case = branch.report("alice", branch.deposit(branch.accounts["alice_current"], 1))
+        branch.run(case_service.take, case, person=branch.staff("executive"))
+    [[entry, case]] = branch.rows(query)
+    return {"entry": str(entry), "case": str(case)}
+
+
+def a_warning(branch: Branch) -> int:
+    """The id of the warning about Bob, raised when there is none yet."""
+    bob = branch.customer("bob").id
+    query = sa.select(customer_warnings.c.id).where(customer_warnings.c.customer_id == bob)
+    if not branch.rows(query):
+        branch.run(
+            warnings.warn, bob, "Speak slowly", needs_reason=False, operation="00000000-0000-4000-8000-0000000000aa"
+        )
+    return branch.rows(query)[0].id
 
 
 def opened(office: Served, name: str) -> tuple[Browser, str, dict[str, str]]:
@@ -188,10 +267,16 @@ STORED = ("NUL", "line breaks", "emoji", "right to left", "markup", "percent", "
 #: The fields whose text goes into the database as it is.
 FREE_TEXT = {
     "deposit": ["note"],
+    "receive cash": ["note"],
     "pay": ["reference"],
+    "amount": ["reference"],
+    "payee": ["name"],
+    "payee's name": ["name"],
     "freeze": ["reason"],
     "hold": ["reason"],
     "deactivate": ["reason"],
+    "open a record": ["reason"],
+    "raise a warning": ["told"],
     "register": ["name", "address", "city", "region", "postcode"],
     "edit": ["name", "address", "city", "region", "postcode"],
     "add staff": ["name"],
@@ -677,14 +762,14 @@ def test_no_page_has_a_script_a_style_of_its_own_or_anything_from_elsewhere(whol
     pages += [whole.browse_as(None).get(path) for path in ("/", "/login", "/enrol")]
 
     for page in pages:
-        assert "<script" not in page.html
+        assert re.findall(r"<script[^>]*>(.*?)</script>", page.html) == ["", ""]
         assert "<style" not in page.html
         assert "style=" not in page.html
         assert " on" + "click" not in page.html
         assert "http://" not in page.html.replace("http://localhost", "")
         assert "https://" not in page.html
         assert page.html.count("<html") == 1
-        assert '<html lang="en">' in page.html
+        assert '<html lang="en" dir="ltr">' in page.html
         assert 'name="viewport"' in page.html
         policy = page.response.headers["Content-Security-Policy"]
         assert "unsafe" not in policy

@@ -14,7 +14,7 @@ from tests.web.browsing import Browser
 from tests.web.conftest import Served, served
 
 #: More than this many pages by following links means that something makes links without end.
-MOST_PAGES = 400
+MOST_PAGES = 1500
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,12 @@ def test_neither_head_nor_options_changes_anything(visitor, method, busy):
         for start, known in number.items():
             path = path.replace("<number>", known) if path.startswith(start) else path
         path = path.replace("<number>", busy.branch.customer("alice").number).replace("<user_id>", "SPARE-1")
-        path = path.replace("<id:entry_id>", "1").replace("<id:hold_id>", "1").replace("<operation>", "x")
+        path = (
+            path.replace("<id:entry_id>", "1")
+            .replace("<id:hold_id>", "1")
+            .replace("<id:warning_id>", "1")
+            .replace("<operation>", "x")
+        )
         path = path.replace("<customer_number>", busy.branch.customer("bob").number)
         answer = browser.ask(method, path)
         assert answer.status < 500, path
@@ -119,10 +124,12 @@ def test_neither_head_nor_options_changes_anything(visitor, method, busy):
     assert busy.branch.dump() == before
 
 
-def test_only_logging_out_has_no_page_of_its_own_and_that_is_no_link(busy):
+def test_only_what_stands_on_every_page_has_no_page_of_its_own_and_that_is_no_link(busy):
     without_a_page = [rule.path for rule in access.rules(busy.app) if rule.methods == ("POST",)]
 
-    assert without_a_page == ["/logout", "/staff/logout"]
+    # A case is taken and given back by a button of its own page.
+    by_button = ["/staff/cases/<id:case_id>/give-back", "/staff/cases/<id:case_id>/take"]
+    assert without_a_page == ["/logout", "/preferences", *by_button, "/staff/logout"]
     assert busy.browse_as("alice").get("/logout").status == 405
     assert busy.browse_as("teller").get("/staff/logout").status == 405
 

@@ -123,7 +123,7 @@ DEFECTS = {
         "links changed things",
         [
             "web/test_nothing_by_get::test_a_crawl_of_every_page_leaves_every_row_as_it_was",
-            "web/test_nothing_by_get::test_only_logging_out_has_no_page_of_its_own_and_that_is_no_link",
+            "web/test_nothing_by_get::test_only_what_stands_on_every_page_has_no_page_of_its_own_and_that_is_no_link",
         ],
     ),
     "A2": (

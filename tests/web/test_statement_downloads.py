@@ -75,6 +75,22 @@ def test_a_download_that_waits_for_too_long_is_told_to_come_again(office: Served
     assert browser.get(path).status == 200
 
 
+def test_periods_that_people_ask_for_most_are_one_press_away_and_name_their_files(office: Served):
+    browser = office.browse_as("alice")
+    path = f"/accounts/{office.branch.number('alice_current')}/statement"
+
+    page = browser.get(path)
+    presets = [link for link in page.links if "?from=" in link]
+
+    assert len(presets) == 5
+    this_month = browser.get(presets[0].replace("&amp;", "&"))
+    assert "Opening balance 0.00 USD Paid in 100.00 USD Paid out 0.00 USD Closing balance 100.00 USD" in this_month.text
+    assert 'aria-current="true"' in this_month.html
+    download = next(link for link in this_month.links if "as=csv" in link)
+    month = office.branch.bank.clock.business_date().strftime("%Y-%m")
+    assert browser.get(download).response.headers["Content-Disposition"].endswith(f'-{month}.csv"')
+
+
 @pytest.mark.parametrize("direction", ["\u202e", "\u2067"])
 def test_a_reference_turns_nothing_around_on_any_page(office: Served, direction: str):
     branch = office.branch

@@ -18,10 +18,13 @@ from fpdf.enums import Align, XPos, YPos
 from fpdf.prefs import ViewerPreferences
 from uharfbuzz import Face  # type: ignore[import-untyped]  # it ships no py.typed
 
+from bank import language
+from bank.language import gettext, ngettext, short_day, whole
+from bank.language import marked as _
 from bank.money import Money
 from bank.statements.errors import TooLongForPdf
-from bank.statements.model import Days, Statement, StatementLine, short_day
-from bank.statements.render.scripts import showable
+from bank.statements.model import Days, Statement, StatementLine
+from bank.statements.render.scripts import NAME, TEXT, showable
 
 # DejaVu Sans 2.37, as in the npm package dejavu-fonts-ttf 2.37.3: Latin, Greek, Cyrillic, Armenian, Georgian,
 # Hebrew, Arabic, Lao and more. SHA256SUMS beside the files has their digests.
@@ -52,7 +55,7 @@ _RULE: Final = (214, 220, 227)
 # Hebrew and the like, Arabic and the like, Arabic digits (Unicode Standard Annex 9).
 _FROM_THE_RIGHT: Final = frozenset(("R", "AL", "AN"))
 
-_UNSHOWN: Final = (
+_UNSHOWN: Final = _(
     "[Square brackets] stand for letters that this file cannot show. The CSV and Excel downloads have them."
 )
 
@@ -110,8 +113,8 @@ class _Paper:
 
     # Words and their widths
 
-    def _shown(self, text: str, what: str = "text") -> str:
-        shown = showable(text, letters(), what)
+    def _shown(self, text: str, told: str = TEXT) -> str:
+        shown = showable(text, letters(), told)
         self.unshown = self.unshown or shown != text
         return shown
 
@@ -189,10 +192,10 @@ class _Paper:
     def _rows(self) -> Iterator[_Row]:
         statement, period = self.statement, self.statement.period
         first, last = (short_day(period.first), short_day(period.last)) if isinstance(period, Days) else ("", "")
-        yield _Row(first, ("Opening balance",), (), "", statement.opening, bold=True)
+        yield _Row(first, (gettext("Opening balance"),), (), "", statement.opening, bold=True)
         for line in statement.lines:
             yield self._row(line)
-        yield _Row(last, ("Closing balance",), (), "", statement.closing, bold=True)
+        yield _Row(last, (gettext("Closing balance"),), (), "", statement.closing, bold=True)
 
     def _row(self, line: StatementLine) -> _Row:
         self._font(8.8)
@@ -204,9 +207,9 @@ class _Paper:
     def _details(self, line: StatementLine) -> Iterator[str]:
         if line.kind != line.description:
             yield self._shown(line.kind)
-        yield f"Ref {line.reference}"
+        yield gettext("Ref %(reference)s", reference=line.reference)
         if line.value_date != line.booking_date:
-            yield f"value date {short_day(line.value_date)}"
+            yield gettext("value date %(day)s", day=short_day(line.value_date))
 
     def _paginate(self, rows: list[_Row], table_top: float) -> list[list[_Row]]:
         """Deal out the rows; a page after the first begins with the balance brought forward."""
@@ -216,7 +219,7 @@ class _Paper:
             # The closing balance never stands alone on a page.
             needed = row.height + (after.height if after is not None and after is rows[-1] else 0)
             if y + needed > _BOTTOM:
-                forward = _Row("", ("Balance brought forward",), (), "", before.balance, bold=True)
+                forward = _Row("", (gettext("Balance brought forward"),), (), "", before.balance, bold=True)
                 pages.append([forward])
                 y = self._continuation_top() + _HEAD_HEIGHT + forward.height
             pages[-1].append(row)
@@ -228,9 +231,9 @@ class _Paper:
     def _draw_front(self) -> float:
         """The first page's top: bank, holders, account and totals. Answers where the table begins."""
         statement = self.statement
-        self._fitted(_LEFT, _TOP + 1, _WIDTH - 45, self._shown(statement.bank_name, "name"), 16)
+        self._fitted(_LEFT, _TOP + 1, _WIDTH - 45, self._shown(statement.bank_name, NAME), 16)
         self._font(9.5, colour=_MUTED)
-        self._text(_LEFT, _TOP + 2, _WIDTH, "Account statement", Align.R)
+        self._text(_LEFT, _TOP + 2, _WIDTH, gettext("Account statement"), Align.R)
         self._line(_TOP + 11, _ACCENT, 0.6)
         top = _TOP + 17
         return self._draw_totals(max(self._draw_holders(top), self._draw_account(top)) + 6)
@@ -245,19 +248,21 @@ class _Paper:
         self._font(10.5, bold=True)
         lines: list[str] = []
         for number, holder in enumerate(self.statement.holders):
-            wrapped = self._wrapped(self._shown(holder, "name"), 82)
+            wrapped = self._wrapped(self._shown(holder, NAME), 82)
             if len(lines) + len(wrapped) > _MOST_HOLDER_LINES:
-                return [*lines, f"and {len(self.statement.holders) - number} more: see the CSV download"]
+                more = len(self.statement.holders) - number
+                told = ngettext("and %(n)s more: see the CSV download", "and %(n)s more: see the CSV download", more)
+                return [*lines, told]
             lines += wrapped
         return lines
 
     def _draw_account(self, y: float) -> float:
         statement = self.statement
         for label, value in (
-            ("Account", f"{statement.account_number} ({statement.product.lower()})"),
-            ("Currency", statement.currency),
-            ("Period", str(statement.period)),
-            ("Made", statement.made_at_words),
+            (gettext("Account"), f"{statement.account_number} ({statement.product.lower()})"),
+            (gettext("Currency"), statement.currency),
+            (gettext("Period"), str(statement.period)),
+            (gettext("Made"), statement.made_at_words),
         ):
             self._font(8.2, colour=_MUTED)
             self._text(_LEFT + 88, y, 18, label)
@@ -272,10 +277,10 @@ class _Paper:
         self._rectangle(y, 15, _TINT)
         for place, (label, amount) in enumerate(
             (
-                ("Opening balance", statement.opening),
-                ("Paid in", statement.total_in),
-                ("Paid out", statement.total_out),
-                ("Closing balance", statement.closing),
+                (gettext("Opening balance"), statement.opening),
+                (gettext("Paid in"), statement.total_in),
+                (gettext("Paid out"), statement.total_out),
+                (gettext("Closing balance"), statement.closing),
             )
         ):
             x = _LEFT + place * width + 4
@@ -291,7 +296,7 @@ class _Paper:
         """The top of a page after the first."""
         statement = self.statement
         self._font(8.5, bold=True)
-        self._text(_LEFT, _TOP, 80, self._clipped(self._shown(statement.bank_name, "name"), 80))
+        self._text(_LEFT, _TOP, 80, self._clipped(self._shown(statement.bank_name, NAME), 80))
         self._font(8.5, colour=_MUTED)
         self._text(_LEFT, _TOP, _WIDTH, f"{statement.account_number} · {statement.period}", Align.R)
         self._line(_TOP + 7, _ACCENT, 0.6)
@@ -309,11 +314,18 @@ class _Paper:
             self._line(y, _RULE, 0.15)
         if not self.statement.lines:
             self._font(8.8, colour=_MUTED)
-            self._text(_LEFT, y + 3, _WIDTH, "Nothing was booked in this period.")
+            self._text(_LEFT, y + 3, _WIDTH, gettext("Nothing was booked in this period."))
 
     def _draw_head(self, y: float) -> None:
         self._font(7.5, bold=True, colour=_ACCENT)
-        self._columns(y, "Date", "Description", "Amount", "Balance", height=_HEAD_HEIGHT - 2)
+        self._columns(
+            y,
+            gettext("Date"),
+            gettext("Description"),
+            gettext("Amount"),
+            gettext("Balance"),
+            height=_HEAD_HEIGHT - 2,
+        )
         self._line(y + _HEAD_HEIGHT - 1, _ACCENT, 0.3)
 
     def _columns(self, y: float, day: str, words: str, amount: str, balance: str, height: float = _LINE) -> None:
@@ -338,10 +350,20 @@ class _Paper:
 
     def _draw_foot(self, number: int, pages: int) -> None:
         self._font(7, colour=_MUTED)
-        note = _UNSHOWN if self.unshown else f"All amounts in {self.statement.currency}; a minus means paid out."
+        note = (
+            gettext(_UNSHOWN)
+            if self.unshown
+            else gettext("All amounts in %(currency)s; a minus means paid out.", currency=self.statement.currency)
+        )
         self._line(_FOOT - 1.5, _RULE, 0.15)
         self._text(_LEFT, _FOOT, _WIDTH - 30, note)
-        self._text(_LEFT, _FOOT, _WIDTH, f"Page {number} of {pages}", Align.R)
+        self._text(
+            _LEFT,
+            _FOOT,
+            _WIDTH,
+            gettext("Page %(number)s of %(pages)s", number=whole(number), pages=whole(pages)),
+            Align.R,
+        )
 
     def _line(self, y: float, colour: tuple[int, int, int], width: float) -> None:
         self.pdf.set_draw_color(*colour)
@@ -380,8 +402,8 @@ def _document(statement: Statement) -> FPDF:
     pdf.set_auto_page_break(False)
     pdf.alias_nb_pages("")  # "{nb}" in a narrative is just text
     pdf.c_margin = 0
-    pdf.set_lang("en")
-    pdf.set_title(f"Account statement {statement.account_number}, {statement.period}")
+    pdf.set_lang(language.current())
+    pdf.set_title(statement.title)
     pdf.set_author(statement.bank_name)
     pdf.set_creation_date(statement.made_at)
     pdf.viewer_preferences = ViewerPreferences(display_doc_title=True)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from xlsxwriter import Workbook  # type: ignore[import-untyped]  # it ships no py.typed
 
+from bank.language import gettext as _
 from bank.money import Money, exponent
 from bank.statements.model import Statement
 from bank.statements.render.table import COLUMNS, Value, facts
@@ -29,7 +30,7 @@ def render(statement: Statement) -> bytes:
     with Workbook(file, {"in_memory": True}) as book:
         book.set_properties(
             {
-                "title": f"Account statement {statement.account_number}, {statement.period}",
+                "title": statement.title,
                 "author": statement.bank_name,
                 "created": statement.made_at.astimezone(UTC).replace(tzinfo=None),
             }
@@ -43,7 +44,7 @@ class _Sheet:
 
     def __init__(self, book: Any, currency: str) -> None:
         decimals = exponent(currency)
-        self.sheet = book.add_worksheet("Statement")
+        self.sheet = book.add_worksheet(_("Statement"))
         self.plain = book.add_format({"align": "left"})
         self.bold = book.add_format({"bold": True, "align": "left"})
         self.title = book.add_format({"bold": True, "bottom": 1})
@@ -61,9 +62,10 @@ class _Sheet:
 
     def _write_table(self, first_row: int, statement: Statement) -> None:
         for number, column in enumerate(COLUMNS):
-            right = column.title in ("Amount", "Balance")
             self.sheet.set_column(number, number, column.width)
-            self.sheet.write_string(first_row, number, column.title, self.title_of_figures if right else self.title)
+            self.sheet.write_string(
+                first_row, number, column.title, self.title_of_figures if column.figures else self.title
+            )
         for row, line in enumerate(statement.lines, start=first_row + 1):
             self._write_row(row, [column.value(line) for column in COLUMNS])
         self._lay_out(first_row, last_row=first_row + len(statement.lines))

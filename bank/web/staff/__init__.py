@@ -4,4 +4,15 @@ from flask import Blueprint
 
 staff = Blueprint("staff", __name__, url_prefix="/staff")
 
-from bank.web.staff import accounts, branch, cash, customers, people  # noqa: E402, F401  (they register their views)
+from bank.web.staff import (  # noqa: E402, F401  (they register their views)
+    accounts,
+    branch,
+    cash,
+    counts,
+    customers,
+    people,
+    profile,
+    queue,
+    system,
+    till,
+)

@@ -4,75 +4,94 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import Final
 
-from flask import jsonify, redirect, render_template, request, url_for
-from werkzeug.wrappers import Response as AnyResponse
+from flask import Response, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue as View
 
 from bank.accounts import service as accounts
 from bank.accounts import store as account_store
+from bank.accounts.model import STATUSES, account_status, product_name
 from bank.accounts.store import Account
+from bank.accounts.store import accounts as accounts_table
 from bank.audit import store as audit
 from bank.customers import store as customer_store
 from bank.customers.service import NoSuchCustomer
 from bank.errors import Invalid
 from bank.identifiers import read_number
+from bank.identity.staff import Role
+from bank.language import gettext, marked
 from bank.ledger import service as ledger
 from bank.ledger import store as ledger_store
+from bank.ledger.tables import ledger_accounts
+from bank.money import Money
 from bank.payments import service as payments
 from bank.web import statement
 from bank.web.access import ANY_STAFF, EXECUTIVE, TILL, open_to
 from bank.web.current import author, bank, settings, staff_member
-from bank.web.forms import CloseForm, FreezeForm, HolderForm, HoldForm, LimitsForm, OverdraftForm, ReasonForm
+from bank.web.fields import ReasonForm
+from bank.web.lists import Column, List
 from bank.web.money import settle
 from bank.web.paging import read_place
 from bank.web.staff import staff
-from bank.web.staff.look_up import account_of, customer_of
-
-View = str | tuple[str, int] | AnyResponse
+from bank.web.staff.forms import CloseForm, FreezeForm, HolderForm, HoldForm, LimitsForm, OverdraftForm
+from bank.web.staff.look_up import account_of, known_customer, person_card
 
 _PAGE_LINES = 50
-_STATUSES = ("open", "debits_frozen", "frozen", "closed")
+
+
+ACCOUNTS: Final = List(
+    "accounts",
+    (
+        Column("number", marked("Number"), lambda account: account.number, ledger_accounts.c.number),
+        Column("product", marked("Product"), lambda account: product_name(account.product), accounts_table.c.product),
+        Column(
+            "status", marked("Status"), lambda account: account_status(account.ledger.status), ledger_accounts.c.status
+        ),
+        Column("opened", marked("Opened"), lambda account: account.opened_on, accounts_table.c.opened_on),
+        Column("balance", marked("Balance"), lambda account: account.ledger.balance_money, ledger_accounts.c.balance),
+        Column("currency", marked("Currency"), lambda account: account.ledger.currency, ledger_accounts.c.currency),
+    ),
+    "number",
+    ledger_accounts.c.number,
+    account_store.of_row,
+)
 
 
 @staff.get("/accounts")
 @open_to(*ANY_STAFF)
 def find_account() -> View:
-    """Look an account up by its own number or its holder's."""
+    """Look an account up by its own number or its holder's; what is looked up by a form is in `find_customers`."""
     text = request.args.get("q", "").strip()[:60]
-    if not text:
-        return render_template("staff/find_account.html", text="", problem=None)
-    try:
-        number = read_number(text)
-        with bank().reader() as reader:
-            if account_store.by_number(reader, number):
-                return redirect(url_for(".show_account", number=number))
-            if customer_store.by_number(reader, number):
-                return redirect(url_for(".show_customer", number=number))
-        problem = "There is neither an account nor a customer of this number."
-    except Invalid as unreadable:
-        problem = str(unreadable)
-    return render_template("staff/find_account.html", text=text, problem=problem), 422
+    problem = None
+    if text:
+        try:
+            number = read_number(text)
+            with bank().reader() as reader:
+                if account_store.by_number(reader, number):
+                    return redirect(url_for(".show_account", number=number))
+                if customer_store.by_number(reader, number):
+                    return redirect(url_for(".show_customer", number=number))
+            problem = gettext("There is neither an account nor a customer of this number.")
+        except Invalid as unreadable:
+            problem = str(unreadable)
+    page = render_template("staff/customers.html", text=text, found=None, problem=problem)
+    return (page, 422) if problem else page
 
 
 @staff.get("/accounts/status")
 @open_to(*EXECUTIVE)
 def list_accounts() -> View:
-    """All accounts by status, a page at a time; `as=json` gives the same to a program."""
-    status = request.args.get("status") or None
-    if status not in _STATUSES:
-        status = None
-    after = request.args.get("after") or None
-    with bank().reader() as reader:
-        found = account_store.page_after(reader, status=status, after=after, limit=_PAGE_LINES + 1)
-    more = found[_PAGE_LINES - 1].number if len(found) > _PAGE_LINES else None
+    """All accounts, or those of one status, to sort, page through and download; `as=json` is for programs."""
+    status = request.args.get("status")
+    status = status if status in STATUSES else None
+    shown = ACCOUNTS.show(account_store.listing(status=status), status=status)
+    if isinstance(shown, Response):
+        return shown
     if request.args.get("as") == "json":
-        place: dict[str, Any] = {"status": status, "after": more, "as": "json"}
-        further = url_for(".list_accounts", **place) if more else None
-        return jsonify(accounts=[_as_json(account) for account in found[:_PAGE_LINES]], more=further)
-    return render_template(
-        "staff/account_status.html", found=found[:_PAGE_LINES], more=more, status=status, statuses=_STATUSES
-    )
+        further = shown.address(after=shown.more, **{"as": "json"}) if shown.more else None
+        return jsonify(accounts=[_as_json(account) for account in shown.rows], more=further)
+    return render_template("staff/account_status.html", shown=shown, statuses=STATUSES)
 
 
 def _as_json(account: Account) -> dict[str, str | None]:
@@ -93,20 +112,25 @@ def show_account(number: str) -> View:
     """One account: state, holders, holds, movements; executives also see what was done."""
     account = account_of(number)
     before = read_place(request.args.get("before"))
+    card = person_card(account)
+    executive = staff_member().role is Role.EXECUTIVE
     with bank().reader() as reader:
-        holders = account_store.holders(reader, account.id)
         movements = ledger_store.page_before(reader, account.id, seq=before, limit=_PAGE_LINES + 1)
         holds = ledger_store.active_holds(reader, account.id)
-        records = audit.page_before(reader, str(account), before=None, limit=_PAGE_LINES)
+        records = audit.page_before(reader, str(account), before=None, limit=_PAGE_LINES) if executive else []
     older = movements[_PAGE_LINES - 1].seq if len(movements) > _PAGE_LINES else None
     return render_template(
         "staff/account.html",
         account=account,
-        holders=holders,
+        card=card,
         movements=movements[:_PAGE_LINES],
         older=older,
         holds=holds,
         records=records,
+        usual_limits=[
+            Money(limit, settings().currency)
+            for limit in (settings().limit_per_payment_minor, settings().limit_per_day_minor)
+        ],
     )
 
 
@@ -114,7 +138,9 @@ def show_account(number: str) -> View:
 @open_to(*ANY_STAFF)
 def show_statement(number: str) -> View:
     """A statement of the period asked for, to read or download."""
-    return statement.answer(account_of(number), "staff/layout.html", url_for(".show_account", number=number))
+    account = account_of(number)
+    back = url_for(".show_account", number=number)
+    return statement.answer(account, "staff/layout.html", back, person_card(account))
 
 
 @staff.route("/accounts/<number>/freeze", methods=["GET", "POST"])
@@ -137,6 +163,10 @@ def change_limits(number: str) -> View:
     """The account's own limits, or back to the bank's."""
     account = account_of(number)
     form = LimitsForm()
+    if not form.is_submitted():
+        # As they are: whoever changes one of them must not lose the other.
+        for field, limit in zip((form.per_payment, form.per_day), account.ledger.own_limits, strict=True):
+            field.data = limit.figure if limit else ""
 
     def act() -> None:
         per_payment, per_day = form.per_payment.value, form.per_day.value
@@ -176,7 +206,7 @@ def add_holder(number: str) -> View:
     form = HolderForm()
 
     def act() -> None:
-        bank().run(accounts.add_holder, account, customer_of(form.customer.value), form.role.data, by=author())
+        bank().run(accounts.add_holder, account, known_customer(form.customer.value), form.role.data, by=author())
 
     return _change(account, form, "staff/holder.html", act, missing_is_input=True)
 
@@ -185,12 +215,11 @@ def add_holder(number: str) -> View:
 @open_to(*EXECUTIVE)
 def remove_holder(number: str, customer_number: str) -> View:
     """Stop a customer from using the account."""
-    account, leaving = account_of(number), customer_of(customer_number)
+    account, leaving = account_of(number), known_customer(customer_number)
     form = ReasonForm()
     act = lambda: bank().run(accounts.remove_holder, account, leaving.id, by=author(), reason=form.reason.text)  # noqa: E731
-    return _change(
-        account, form, "staff/reason.html", act, title=f"Remove {leaving.name} from this account", button="Remove"
-    )
+    title = gettext("Remove %(name)s from this account", name=leaving.name)
+    return _change(account, form, "staff/reason.html", act, title=title, button=gettext("Remove"), danger=True)
 
 
 @staff.route("/accounts/<number>/hold", methods=["GET", "POST"])
@@ -229,7 +258,9 @@ def release_hold(number: str, hold_id: int) -> View:
     def act() -> None:
         payments.release_hold(bank(), account, hold_id, key=form.key, by=author(), reason=form.reason.text)
 
-    return _change(account, form, "staff/reason.html", act, title="Release this hold", button="Release")
+    return _change(
+        account, form, "staff/reason.html", act, title=gettext("Release this hold"), button=gettext("Release")
+    )
 
 
 @staff.route("/accounts/<number>/close", methods=["GET", "POST"])
@@ -248,7 +279,14 @@ def close_account(number: str) -> View:
         )
         return url_for(".show_entry", entry_id=receipt.entry_id) if receipt else url_for(".show_account", number=number)
 
-    return settle(form, act, "staff/close.html", account=account, back=url_for(".show_account", number=number))
+    return settle(
+        form,
+        act,
+        "staff/close.html",
+        account=account,
+        card=person_card(account),
+        back=url_for(".show_account", number=number),
+    )
 
 
 @staff.route("/accounts/<number>/reopen", methods=["GET", "POST"])
@@ -258,7 +296,9 @@ def reopen_account(number: str) -> View:
     account = account_of(number)
     form = ReasonForm()
     act = lambda: bank().run(accounts.reopen, account, by=author(), reason=form.reason.text)  # noqa: E731
-    return _change(account, form, "staff/reason.html", act, title="Reopen this account", button="Reopen")
+    return _change(
+        account, form, "staff/reason.html", act, title=gettext("Reopen this account"), button=gettext("Reopen")
+    )
 
 
 class WrongNumber(Invalid):
@@ -267,7 +307,7 @@ class WrongNumber(Invalid):
     code = "wrong_number"
 
     def __init__(self) -> None:
-        super().__init__("Type this account's own number, to be sure that it is the one to close.")
+        super().__init__(gettext("Type this account's own number, to be sure that it is the one to close."))
 
 
 def _change(
@@ -291,4 +331,4 @@ def _change(
             raise
         return back
 
-    return settle(form, do, template, account=account, back=back, **values)
+    return settle(form, do, template, account=account, card=person_card(account), back=back, **values)

@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import re
+from dataclasses import asdict
+from typing import Final
 
-import sqlalchemy as sa
-from flask import jsonify, make_response, redirect, render_template, request, url_for
-from werkzeug.wrappers import Response as AnyResponse
+from flask import Response, jsonify, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue as View
 
 from bank.audit import store as audit
+from bank.audit.model import Record
+from bank.audit.store import audit_records
+from bank.cases import store as case_store
+from bank.cases.model import kinds_for
 from bank.identity import staff as staff_members
 from bank.identity.passwords import WeakPassword, normalised, require_strong
-from bank.identity.staff import InvalidUserId, read_user_id
-from bank.ledger import store as ledger_store
+from bank.identity.staff import InvalidUserId, Role, read_user_id
+from bank.language import gettext, marked
+from bank.ledger import verify
 from bank.web import log_in as entrance
 from bank.web import signed_in
 from bank.web.access import ANY_STAFF, EXECUTIVE, PUBLIC, open_to
 from bank.web.current import author, bank, current, session_id, settings, staff_member
-from bank.web.forms import ChangePasswordForm, StaffLogInForm
-from bank.web.paging import read_place
+from bank.web.forms import ChangePasswordForm
+from bank.web.lists import Column, List
 from bank.web.staff import staff
-
-View = str | tuple[str, int] | AnyResponse
-
-_PAGE_LINES = 50
+from bank.web.staff.forms import StaffLogInForm
+from bank.web.staff.look_up import require_reason
 
 
 @staff.get("/")
 @open_to(*ANY_STAFF)
 def home() -> View:
-    """What this role does here; for those with a till, what should be in it."""
+    """What this role does here and what waits for it; for those with a till, what should be in it."""
     me = staff_member()
-    till = None
-    if me.till_account_id is not None:
-        with bank().reader() as reader:
-            till = ledger_store.account(reader, me.till_account_id)
-    return render_template("staff/home.html", till=till)
+    last = None
+    with bank().reader() as reader:
+        open_cases = case_store.count_open(reader, kinds_for(me.role.value))
+        if me.role is Role.EXECUTIVE:
+            last = verify.last(reader)
+    return render_template("staff/home.html", open_cases=open_cases, findings=last.findings if last else 0)
 
 
 @staff.route("/login", methods=["GET", "POST"])
@@ -92,9 +98,9 @@ def change_password() -> View:
         entrance.require_present_password(known and known[1], form.old.text, account=me.user_id)
         require_strong(form.new.text, about=[settings().bank_name, me.name, me.user_id])
         if normalised(form.new.text) == normalised(form.old.text):
-            raise WeakPassword("Choose another password than the present one.")
+            raise WeakPassword(gettext("Choose another password than the present one."))
     except entrance.LogInRefused:
-        form.old.errors = ["This is not your present password, or it was tried too often."]
+        form.old.errors = [gettext("This is not your present password, or it was tried too often.")]
     except WeakPassword as problem:
         form.new.errors = [str(problem)]
     else:
@@ -113,29 +119,34 @@ def password_changed() -> View:
     return render_template("password_changed.html", layout="staff/layout.html")
 
 
+RECORDS: Final = List(
+    "records",
+    (
+        Column("at", marked("When"), lambda record: record.at, audit_records.c.id),
+        Column("who", marked("Who"), lambda record: record.who),
+        Column("action", marked("What"), lambda record: record.action),
+        Column("subject", marked("About"), lambda record: record.subject),
+        Column("reason", marked("Why"), lambda record: record.reason),
+        Column("details", marked("Details"), lambda record: json.dumps(record.details, ensure_ascii=False)),
+    ),
+    "-at",
+    audit_records.c.id,
+    lambda row: Record(*row),
+)
+
+
 @staff.get("/records")
 @open_to(*EXECUTIVE)
 def show_records() -> View:
-    """The audit trail, newest first; `as=json` gives the same to a program."""
-    before = read_place(request.args.get("before"))
-    with bank().reader() as reader:
-        records = audit.page_before(reader, None, before=before, limit=_PAGE_LINES + 1)
-    older = records[_PAGE_LINES - 1].id if len(records) > _PAGE_LINES else None
+    """The audit trail, newest first, of all or of one subject (`customer:17`); `as=json` is for programs."""
+    subject = request.args.get("subject", "").strip()[:60] or None
+    if subject and (customer := re.fullmatch(r"customer:([0-9]{1,18})", subject)):
+        require_reason([int(customer[1])])
+    shown = RECORDS.show(audit.listing(subject=subject), subject=subject)
+    if isinstance(shown, Response):
+        return shown
     if request.args.get("as") == "json":
-        return _records_as_json(records[:_PAGE_LINES], older)
-    return render_template("staff/records.html", records=records[:_PAGE_LINES], older=older)
-
-
-def _records_as_json(records: list[sa.Row[Any]], older: int | None) -> AnyResponse:
-    shown = [{**record._mapping, "at": record.at.isoformat()} for record in records]  # noqa: SLF001 — its public name
-    place: dict[str, Any] = {"before": older, "as": "json"}
-    return jsonify(records=shown, older=url_for(".show_records", **place) if older else None)
-
-
-@staff.get("/trial-balance")
-@open_to(*EXECUTIVE)
-def show_trial_balance() -> View:
-    """Debits and credits by line of the chart of accounts."""
-    with bank().reader() as reader:
-        lines = ledger_store.trial_balance(reader)
-    return render_template("staff/trial_balance.html", lines=lines)
+        records = [{**asdict(record), "at": record.at.isoformat()} for record in shown.rows]
+        older = shown.address(after=shown.more, **{"as": "json"}) if shown.more else None
+        return jsonify(records=records, older=older)
+    return render_template("staff/records.html", shown=shown)

@@ -3,49 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
-from flask import redirect, render_template, url_for
-from werkzeug.wrappers import Response as AnyResponse
+from flask import redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue as View
 
 from bank.accounts import store as account_store
+from bank.accounts.model import product_name
 from bank.accounts.store import Account
+from bank.customers import store as customer_store
+from bank.errors import Invalid
+from bank.identity import staff as staff_members
+from bank.language import gettext, together
 from bank.ledger import store as ledger_store
+from bank.ledger.model import CHART
+from bank.ledger.store import Entry, EntryPosting
+from bank.money import Money, parse_amount
 from bank.payments import service as payments
 from bank.payments.model import Receipt, TransferOrder
 from bank.web.access import ANY_STAFF, EXECUTIVE, TILL, open_to
 from bank.web.current import author, bank, staff_member
-from bank.web.forms import MoneyForm, ReasonForm, TransferForm, choices
+from bank.web.fields import ReasonForm, choices
+from bank.web.forms import TransferForm
 from bank.web.money import settle
 from bank.web.staff import staff
-from bank.web.staff.look_up import account_of
-
-View = str | tuple[str, int] | AnyResponse
+from bank.web.staff.forms import MoneyForm
+from bank.web.staff.look_up import account_of, person_card, require_reason
 
 
 @staff.route("/accounts/<number>/deposit", methods=["GET", "POST"])
 @open_to(*TILL)
 def deposit(number: str) -> View:
     """Take cash for the account."""
-    return _cash(number, payments.deposit, title="Deposit cash", button="Deposit")
+    return _cash(number, payments.deposit, "deposit")
 
 
 @staff.route("/accounts/<number>/withdraw", methods=["GET", "POST"])
 @open_to(*TILL)
 def withdraw(number: str) -> View:
     """Pay cash out of the account."""
-    return _cash(number, payments.withdraw, title="Withdraw cash", button="Pay out")
+    return _cash(number, payments.withdraw, "withdraw")
 
 
-def _cash(number: str, move: Callable[..., Receipt], *, title: str, button: str) -> View:
+def _cash(number: str, move: Callable[..., Receipt], what: str) -> View:
     account = account_of(number)
     form = MoneyForm()
+    # What will be available is worked out here while the amount is typed.
+    form.amount.render_kw = _AS_TYPED | {"hx-get": request.path, "autofocus": not form.is_submitted()}
 
     def act() -> str:
         till_id = staff_member().till_account_id
         told = {"till_id": till_id, "key": form.key, "by": author(), "narrative": form.note.text}
         return _to(move(bank(), account, form.amount.money, **told))
 
-    return settle(form, act, "staff/cash.html", title=title, button=button, **_about(account))
+    return settle(form, act, "staff/cash.html", what=what, after=_after(form, account, what), **_about(account))
+
+
+#: The amount alone is asked about: nothing else of the form may stand in an address.
+_AS_TYPED: Final = {
+    "hx-include": "this",
+    "hx-trigger": "input changed delay:300ms",
+    "hx-target": "#after",
+    "hx-select": "#after > *",
+    "hx-sync": "this:replace",
+}
+
+
+def _after(form: MoneyForm, account: Account, what: str) -> Money | None:
+    """What will be available once this is booked; None while no amount can be read."""
+    typed = form.amount.data if form.is_submitted() else request.args.get("amount")
+    try:
+        amount = parse_amount((typed or "")[:100], account.ledger.currency)
+    except Invalid:
+        return None
+    return account.ledger.available + (amount if what == "deposit" else -amount)
 
 
 @staff.route("/accounts/<number>/transfer", methods=["GET", "POST"])
@@ -54,7 +86,9 @@ def transfer(number: str) -> View:
     """Pay from this account to any other."""
     account = account_of(number)
     form = TransferForm(from_account=number)
-    form.from_account.choices = choices([(number, f"{account.ledger.name} {number}")])
+    form.from_account.choices = choices([(number, f"{product_name(account.product)} {number}")])
+    if not form.is_submitted():
+        form.to_account.render_kw = {"autofocus": True}
 
     def act() -> str:
         with bank().reader() as reader:
@@ -70,29 +104,23 @@ def transfer(number: str) -> View:
 @staff.get("/entries/<id:entry_id>")
 @open_to(*ANY_STAFF)
 def show_entry(entry_id: int) -> View:
-    """The receipt of any entry, with both sides."""
-    with bank().reader() as reader:
-        entry = ledger_store.entry(reader, entry_id)
-    if entry is None:
-        raise payments.NoSuchEntry
-    return render_template("staff/entry.html", entry=entry)
+    """The receipt of any entry: both sides, who booked it, and what may come next."""
+    entry = _entry(entry_id)
+    return render_template("staff/entry.html", entry=entry, sides=_sides(entry), by=_author_of(entry))
 
 
 @staff.route("/entries/<id:entry_id>/reverse", methods=["GET", "POST"])
 @open_to(*EXECUTIVE)
 def reverse_entry(entry_id: int) -> View:
     """Book the opposite, once, with a reason."""
-    with bank().reader() as reader:
-        entry = ledger_store.entry(reader, entry_id)
-    if entry is None:
-        raise payments.NoSuchEntry
+    entry = _entry(entry_id)
     form = ReasonForm()
 
     def act() -> str:
         return _to(payments.reverse(bank(), entry_id, key=form.key, by=author(), reason=form.reason.text))
 
     back = url_for(".show_entry", entry_id=entry_id)
-    return settle(form, act, "staff/reverse.html", entry=entry, back=back)
+    return settle(form, act, "staff/reverse.html", entry=entry, sides=_sides(entry), by=_author_of(entry), back=back)
 
 
 @staff.get("/operations/<operation>")
@@ -112,6 +140,65 @@ def _to(receipt: Receipt) -> str:
 
 
 def _about(account: Account) -> dict[str, object]:
+    return {
+        "account": account,
+        "card": person_card(account),
+        "back": url_for(".show_account", number=account.number),
+    }
+
+
+def _entry(entry_id: int) -> Entry:
+    """The entry, which tells names and balances: whoever reads it opens the records of all whom it concerns.
+
+    Raises:
+        NoSuchEntry: there is none.
+        ReasonNeeded: a warning about one of them asks for a reason first.
+    """
     with bank().reader() as reader:
-        holders = account_store.holders(reader, account.id)
-    return {"account": account, "holders": holders, "back": url_for(".show_account", number=account.number)}
+        entry = ledger_store.entry(reader, entry_id)
+        if entry is None:
+            raise payments.NoSuchEntry
+        people = account_store.holder_ids(reader, [posting.account_id for posting in entry.postings])
+    booked_by = _customer_who_booked(entry)
+    require_reason(people if booked_by is None else people | {booked_by})
+    return entry
+
+
+def _customer_who_booked(entry: Entry) -> int | None:
+    kind, _colon, key = entry.caller.partition(":")
+    return int(key) if kind == "customer" and key.isdigit() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of an entry as it is read: `customers` is the number of a customers' account, `till` that of cash."""
+
+    words: str
+    customers: str | None
+    till: str | None
+    posting: EntryPosting
+
+
+def _sides(entry: Entry) -> list[Side]:
+    with bank().reader() as reader:
+        owners = account_store.owner_names(reader, {posting.account_id for posting in entry.postings})
+    return [_side(posting, owners.get(posting.account_id)) for posting in entry.postings]
+
+
+def _side(posting: EntryPosting, owners: list[str] | None) -> Side:
+    if owners is not None:
+        return Side(together(owners), posting.number, None, posting)
+    if posting.chart_code == "cash":
+        number = posting.number.removeprefix("till-")
+        return Side(gettext("Till %(number)s", number=number), None, posting.number, posting)
+    kept = posting.number if posting.chart_code == "vault" else None
+    return Side(gettext(CHART[posting.chart_code].name), None, kept, posting)
+
+
+def _author_of(entry: Entry) -> tuple[str, str | None]:
+    """Who booked it, and their number when it was a customer."""
+    booked_by = _customer_who_booked(entry)
+    with bank().reader() as reader:
+        customer = customer_store.by_id(reader, booked_by) if booked_by is not None else None
+        names = staff_members.names(reader, [entry.caller])
+    return (customer.name, customer.number) if customer else (names.get(entry.caller, entry.caller), None)

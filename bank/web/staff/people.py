@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
-from flask import render_template, url_for
-from werkzeug.wrappers import Response as AnyResponse
+from typing import Final
+
+import sqlalchemy as sa
+from flask import Response, render_template, request, url_for
+from flask.typing import ResponseReturnValue as View
 
 from bank.identity import staff as staff_members
-from bank.identity.staff import Role, temporary_password
+from bank.identity.staff import Role, Staff, role_name, temporary_password
+from bank.identity.store import staff as table
+from bank.language import gettext, marked
 from bank.payments import tills
 from bank.web.access import EXECUTIVE, open_to
 from bank.web.current import author, bank, current, settings
-from bank.web.forms import ConfirmForm, ReasonForm, RoleForm, StaffForm
+from bank.web.fields import ConfirmForm, ReasonForm
+from bank.web.lists import Column, List
 from bank.web.money import settle
 from bank.web.staff import staff
+from bank.web.staff.forms import RoleForm, StaffForm
 from bank.web.staff.look_up import staff_of
 
-View = str | tuple[str, int] | AnyResponse
+_STATES: Final = {"active": table.c.disabled_at.is_(None), "disabled": table.c.disabled_at.is_not(None)}
+_DISABLED: Final[sa.ColumnElement[int]] = sa.case((table.c.disabled_at.is_not(None), 1), else_=0)
+
+
+def _state(person: Staff) -> str:
+    if person.disabled_at:
+        return gettext("disabled")
+    return gettext("must change the password") if person.must_change_password else gettext("active")
+
+
+PEOPLE: Final = List(
+    "staff",
+    (
+        Column("user_id", marked("User id"), lambda person: person.user_id, table.c.user_id),
+        Column("name", marked("Name"), lambda person: person.name, table.c.name),
+        Column("role", marked("Role"), lambda person: role_name(person.role), table.c.role),
+        Column("state", marked("State"), _state, _DISABLED),
+    ),
+    "user_id",
+    table.c.user_id,
+    staff_members.of_row,
+)
 
 
 @staff.get("/people")
 @open_to(*EXECUTIVE)
 def list_staff() -> View:
     """Everybody who works here, and who did."""
-    with bank().reader() as reader:
-        people = staff_members.everyone(reader)
-    return render_template("staff/people.html", people=people)
+    state = request.args.get("state")
+    state = state if state in _STATES else None
+    query = staff_members.listing()
+    shown = PEOPLE.show(query if state is None else query.where(_STATES[state]), state=state)
+    return shown if isinstance(shown, Response) else render_template("staff/people.html", shown=shown, state_of=_state)
 
 
 @staff.route("/people/new", methods=["GET", "POST"])
@@ -69,28 +99,29 @@ def change_role(user_id: str) -> View:
 @open_to(*EXECUTIVE)
 def disable_staff(user_id: str) -> View:
     """Shut them out at once."""
-    return _set_disabled(user_id, True)
+    person = staff_of(user_id)
+    title = gettext("Disable %(name)s", name=person.name)
+    told = gettext("They are logged out at once and cannot log in. What they did stays in the records.")
+    return _set_disabled(person, True, title=title, button=gettext("Disable"), told=told, danger=True)
 
 
 @staff.route("/people/<user_id>/enable", methods=["GET", "POST"])
 @open_to(*EXECUTIVE)
 def enable_staff(user_id: str) -> View:
     """Let them in again."""
-    return _set_disabled(user_id, False)
-
-
-def _set_disabled(user_id: str, disabled: bool) -> View:
     person = staff_of(user_id)
+    title = gettext("Enable %(name)s", name=person.name)
+    return _set_disabled(person, False, title=title, button=gettext("Enable"))
+
+
+def _set_disabled(person: Staff, disabled: bool, **words: object) -> View:
     form = ReasonForm()
 
     def act() -> str:
         bank().run(staff_members.set_disabled, person.id, disabled, by=author(), reason=form.reason.text)
         return url_for(".list_staff")
 
-    title = f"{'Disable' if disabled else 'Enable'} {person.name}"
-    return settle(
-        form, act, "staff/reason.html", title=title, button=title.split(maxsplit=1)[0], back=url_for(".list_staff")
-    )
+    return settle(form, act, "staff/reason.html", back=url_for(".list_staff"), **words)
 
 
 @staff.route("/people/<user_id>/password", methods=["GET", "POST"])

@@ -1,0 +1,1 @@
+"""Cases: what somebody reported and the branch answers."""
