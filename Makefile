@@ -46,6 +46,10 @@ test-pages: dev-install $(PAGE_TOOLS) ## Measure every page for every role: axe,
 	@mkdir -p $(JUNIT)
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal --junit-xml=$(JUNIT)/pages.xml $(PYTEST_ARGS) tests/pages
 
+.PHONY: test-infra
+test-infra: ## Check the Terraform modules with a mocked provider; needs terraform, and no account
+	@scripts/test-infra.sh
+
 .PHONY: test-storage
 test-storage: dev-install ## Run the tests of one database: DIALECT=sqlite, postgresql or mysql
 	@scripts/test-deps.sh $(DIALECT)

@@ -1,0 +1,77 @@
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
+  }
+}
+
+variables {
+  name            = "bank-test-use1"
+  certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/0f0f0f0f-0000-4000-8000-000000000000"
+  log_kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/0f0f0f0f-0000-4000-8000-000000000000"
+  network = {
+    vpc_id            = "vpc-0123456789abcdef0"
+    public_subnets    = { us-east-1a = "subnet-0aaaaaaaaaaaaaaaa", us-east-1b = "subnet-0bbbbbbbbbbbbbbbb" }
+    security_group_id = "sg-0123456789abcdef0"
+  }
+}
+
+run "plain_http_is_only_redirected" {
+  command = plan
+  assert {
+    condition     = aws_lb_listener.http.default_action[0].type == "redirect" && aws_lb_listener.http.default_action[0].redirect[0].protocol == "HTTPS"
+    error_message = "Port 80 answers nothing but where 443 is."
+  }
+}
+
+run "the_load_balancer_closes_idle_connections_before_the_application_does" {
+  command = plan
+  assert {
+    condition     = aws_lb.bank.idle_timeout == 60 && aws_lb.bank.idle_timeout < var.app.keep_alive_seconds
+    error_message = "The idle timeout must stay under gunicorn's keep-alive of 75 seconds."
+  }
+}
+
+run "a_server_is_asked_whether_it_can_serve" {
+  command = plan
+  assert {
+    condition     = aws_lb_target_group.app.health_check[0].path == "/readyz" && aws_lb_target_group.app.deregistration_delay == "30"
+    error_message = "Health is /readyz, and draining takes 30 seconds as gunicorn's graceful timeout does."
+  }
+}
+
+run "what_is_logged_is_private_and_kept_a_year" {
+  command = plan
+  assert {
+    condition     = aws_lb.bank.access_logs[0].enabled && aws_s3_bucket_public_access_block.logs.restrict_public_buckets && aws_s3_bucket_lifecycle_configuration.logs.rule[0].expiration[0].days == 365
+    error_message = "Access logs are on, private and kept for a year."
+  }
+}
+
+run "the_firewall_counts_and_knows_bad_inputs" {
+  command = plan
+  assert {
+    condition     = toset([for rule in aws_wafv2_web_acl.bank.rule : rule.name]) == toset(["too-many-requests", "AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet", "AWSManagedRulesSQLiRuleSet"])
+    error_message = "A rule of the firewall is missing."
+  }
+}
+
+run "refuses_an_idle_timeout_longer_than_the_applications" {
+  command = plan
+  variables { idle_timeout_seconds = 120 }
+  expect_failures = [var.idle_timeout_seconds]
+}
+
+run "refuses_one_zone" {
+  command = plan
+  variables {
+    network = {
+      vpc_id            = "vpc-0123456789abcdef0"
+      public_subnets    = { us-east-1a = "subnet-0aaaaaaaaaaaaaaaa" }
+      security_group_id = "sg-0123456789abcdef0"
+    }
+  }
+  expect_failures = [var.network]
+}
