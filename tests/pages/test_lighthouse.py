@@ -15,7 +15,7 @@ from tests.pages.measures import MOST_BYTES
 from tests.pages.places import CUSTOMER, NOBODY, Furnished
 from tests.pages.tools import lighthouse
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 MOST_SHIFT = 0.05
 
