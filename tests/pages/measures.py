@@ -59,11 +59,11 @@ def html_findings(html: str, validator: Validator) -> list[str]:
 
 
 def accessibility_findings(page: Page) -> list[str]:
-    """axe's whole list on a desk in light; what depends on colours and sizes again in dark, and on a phone."""
+    """axe's whole list on a desk in light; what depends on colours and sizes again in each other theme and width."""
     # Evaluated, not added as a script: our policy would refuse that, as it should.
     page.evaluate(axe_source())
     found = [f"axe: {finding}" for finding in page.evaluate(_RUN_AXE, _ALL)]
-    for scheme, size, where in (("dark", DESK, "dark"), ("light", PHONE, "phone")):
+    for scheme, size, where in (("dark", DESK, "dark"), ("dark", PHONE, "dark phone"), ("light", PHONE, "phone")):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         page.set_viewport_size(size)  # type: ignore[arg-type]
         found += [f"axe, {where}: {finding}" for finding in page.evaluate(_RUN_AXE, _EYES_AND_FINGERS)]
