@@ -361,6 +361,9 @@ def test_limits_are_the_banks_until_an_executive_gives_others(office):
 
     executive.done(f"/staff/accounts/{account}/limits", per_payment="6,000", per_day="", reason="Asked for less")
     assert pay("6,000.01").status == 422
+    # The form begins with what is so: whoever changes one limit keeps the other.
+    form = executive.get(f"/staff/accounts/{account}/limits").form
+    assert (form.values["per_payment"], form.values["per_day"]) == ("6,000.00", "")
     executive.done(f"/staff/accounts/{account}/limits", per_payment="", per_day="26,000", reason="Asked for more")
     assert [pay("6,000").status, pay("0.01").status] == [303, 422]
     limits = executive.get(f"/staff/accounts/{account}").text

@@ -648,3 +648,18 @@ def payees_of(branch: Branch) -> list[tuple[str, str]]:
     bank: Bank = branch.bank
     with bank.reader() as reader:
         return [(payee.name, payee.name_check) for payee in payees.of_customer(reader, branch.customer("alice").id)]
+
+
+def test_what_an_operation_scheduled_is_not_made_now_as_well(office, alice):
+    branch = office.branch
+    due_on = branch.bank.clock.business_date() + timedelta(days=3)
+    paying, to, operation = branch.number("alice_current"), branch.number("alice_savings"), a_key()
+    payment = {"from_account": paying, "to_account": to, "amount": "5", "reference": "", "operation": operation}
+    before = branch.balance("alice_current")
+
+    later = alice.post("/pay", {**payment, "when": "once", "due_on": due_on.isoformat()})
+    now = alice.post("/pay", payment)
+
+    assert later.location.startswith("/scheduled/")
+    assert now.location == later.location
+    assert branch.balance("alice_current") == before

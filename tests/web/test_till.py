@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from bank.cases.store import cases
+from bank.identity.staff import Role
 from bank.ledger.tables import ledger_accounts
 from bank.payments.store import till_counts
 from tests.builders import FLOAT, Branch
@@ -349,3 +350,13 @@ def test_the_branch_without_a_vault_says_how_to_begin(serve):
 
     assert "begin with what was delivered to the bank" in page.text
     assert "/staff/vault/receive" in page.links
+
+
+def test_a_delivery_is_not_reversed_out_of_a_vault_that_no_longer_has_the_cash(office):
+    office.branch.add_staff("second", "EXECUTIVE-2", Role.EXECUTIVE)
+    receipt = office.browse_as("executive").send("/staff/vault/receive", amount="100").location
+    with_an_empty_till(office).done("/staff/till/supply", amount="100")
+
+    refused = office.browse_as("second").send(f"{receipt}/reverse", reason="Mistake")
+
+    assert refused.problems == ["The vault holds only 0.00 USD."]
