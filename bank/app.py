@@ -12,7 +12,7 @@ from bank.customers.identity_number import IdentityNumbers
 from bank.identity.passwords import Passwords
 from bank.settings import Settings
 from bank.storage.transaction import Bank
-from bank.web import access, errors, headers, health, logs, pages, preferences, signed_in
+from bank.web import access, errors, headers, health, logs, metrics, pages, preferences, signed_in
 from bank.web.current import Current
 from bank.web.customer import customer
 from bank.web.paging import IdConverter
@@ -49,6 +49,7 @@ def create_app(settings: Settings, bank: Bank | None = None) -> Flask:
     hops = settings.proxy_hops
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0, x_prefix=0)  # type: ignore[method-assign]
     logs.install(app)
+    metrics.install(app, app.extensions["bank"].bank.engine, settings.metrics_directory)
     preferences.install(app)
     headers.install(app)
     CSRFProtect(app)

@@ -1,6 +1,13 @@
 """How gunicorn serves the bank; the address, and what differs by host, come on the command line."""
 
+import os
 from pathlib import Path
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
+
+from bank.settings import Settings
+from bank.web import metrics
 
 wsgi_app = "wsgi:app"
 
@@ -33,3 +40,13 @@ logconfig_dict = {
     "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False}},
     "root": {"level": "WARNING", "handlers": ["stderr"]},
 }
+
+
+def on_starting(_server: Arbiter) -> None:
+    """Count from nothing; only the processes of this server add to it."""
+    metrics.begin(Settings.from_env(os.environ).metrics_directory)
+
+
+def child_exit(_server: Arbiter, worker: Worker) -> None:
+    """Keep what the process counted, and not the connections it had."""
+    metrics.ended(Settings.from_env(os.environ).metrics_directory, int(worker.pid))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Literal, TypeVar
+from urllib.parse import quote
 from zoneinfo import ZoneInfo, available_timezones
 
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from bank.money import InvalidAmount, Money, parse_amount
@@ -31,6 +34,10 @@ _DRIVERS: Final = {
     "mysql": "mysql+pymysql",
     "mysql+pymysql": "mysql+pymysql",
 }
+#: In a URL's query, the file that says who logs in: so the URL alone says all of how to connect.
+LOGIN_FILE: Final = "login_file"
+#: All that in a URL's query says who logs in, for any of the drivers.
+LOGIN_WORDS: Final = ("user", "password", "passwd", "passfile", LOGIN_FILE)
 _LOCAL_HOSTS: Final = {"", "localhost", "127.0.0.1", "::1"}
 _MYSQL_TLS: Final = {"ssl_ca", "ssl_cert", "ssl_key", "ssl_check_hostname"}
 
@@ -66,6 +73,12 @@ class Settings:
     password_memory_kib: int = 65_536
     password_hashers: int = 2
     name_checks_per_day: int = 20
+    metrics_directory: str = ""
+
+    @property
+    def database_login_file(self) -> str:
+        """The file that says who logs in to the database; empty when the URL does."""
+        return make_url(self.database_url).normalized_query.get(LOGIN_FILE, ("",))[0]
 
     @property
     def production(self) -> bool:
@@ -104,6 +117,9 @@ class Settings:
             password_memory_kib=reader.number("PASSWORD_MEMORY_KIB", 65_536, 8_192, 1_048_576),
             password_hashers=reader.number("PASSWORD_HASHERS", 2, 1, 16),
             name_checks_per_day=reader.number("NAME_CHECKS_PER_DAY", 20, 1, 1000),
+            metrics_directory=reader.text(
+                "PROMETHEUS_MULTIPROC_DIR", "", r"(/.{1,200})?", "must be a folder's whole path"
+            ),
         )
         if reader.problems:
             raise SettingsRefused(reader.problems)
@@ -113,7 +129,8 @@ class Settings:
         """Each setting by its variable's name, with secrets masked."""
         return {
             "BANK_ENV": self.bank_env,
-            "DATABASE_URL": masked_url(self.database_url),
+            "DATABASE_URL": masked_url(re.sub(rf"[?&]{LOGIN_FILE}=[^&]*$", "", self.database_url)),
+            "DATABASE_LOGIN_FILE": self.database_login_file,
             "SECRET_KEY": "********",
             "IDENTITY_KEYS": ", ".join("********" for _ in self.identity_keys),
             "BANK_NAME": self.bank_name,
@@ -131,7 +148,13 @@ class Settings:
             "PASSWORD_MEMORY_KIB": str(self.password_memory_kib),
             "PASSWORD_HASHERS": str(self.password_hashers),
             "NAME_CHECKS_PER_DAY": str(self.name_checks_per_day),
+            "PROMETHEUS_MULTIPROC_DIR": self.metrics_directory,
         }
+
+
+def database_named(env: Mapping[str, str]) -> str:
+    """The URL that the environment names, its login file included; empty when it is refused."""
+    return _Reader(env).database_url(production=True)
 
 
 def normalised_url(url: str) -> str:
@@ -149,6 +172,39 @@ def normalised_url(url: str) -> str:
     if scheme == "sqlite" and rest.partition("?")[0] in ("", "/", "/:memory:"):
         raise ValueError("must name a file, like sqlite:///var/bank.sqlite: the bank's processes cannot share memory")
     return f"{_DRIVERS[scheme]}://{rest}"
+
+
+def with_login_file(url: str, path: str) -> str:
+    """The URL by which whoever the file names logs in.
+
+    >>> with_login_file("mysql+pymysql://db/bank?ssl_ca=/ca.pem", "/run/login.json")
+    'mysql+pymysql://db/bank?ssl_ca=/ca.pem&login_file=/run/login.json'
+    """
+    return f"{url}{'&' if '?' in url else '?'}{LOGIN_FILE}={quote(path)}"
+
+
+def split_login_file(url: str) -> tuple[URL, Path | None]:
+    """The URL for the driver, and the login file that it names.
+
+    Raises:
+        ValueError: the URL cannot be used, as the sentence's end says.
+    """
+    parsed = make_url(normalised_url(url))
+    named = parsed.normalized_query.get(LOGIN_FILE)
+    if named is None:
+        return parsed, None
+    if parsed.get_backend_name() == "sqlite":
+        raise ValueError("names a login file, and SQLite has no logins")
+    if parsed.username or parsed.password or len(named) > 1 or len(set(LOGIN_WORDS) & set(parsed.query)) > 1:
+        raise ValueError("names a login file, and the database's URL has a login already")
+    if not re.fullmatch(r"/[^\0]{1,400}", named[0]):
+        raise ValueError("names a login file by less, or more, than its whole path")
+    return parsed.difference_update_query([LOGIN_FILE]), Path(named[0])
+
+
+def open_to_others(mode: int) -> bool:
+    """May others than a file's owner and group do anything with it?"""
+    return bool(stat.S_IMODE(mode) & stat.S_IRWXO)
 
 
 def masked_url(url: str) -> str:
@@ -246,7 +302,18 @@ class _Reader:
                 )
             return url
 
-        return self._value("DATABASE_URL", None if production else DEVELOPMENT_DATABASE_URL, read, "")
+        url = self._value("DATABASE_URL", None if production else DEVELOPMENT_DATABASE_URL, read, "")
+        return self._with_login_file(url, production) if url else url
+
+    def _with_login_file(self, url: str, production: bool) -> str:
+        def read(text: str) -> str:
+            named = with_login_file(url, text) if text else url
+            _, path = split_login_file(named)
+            if path and production and _is_open_to_others(path):
+                raise ValueError(f"names {path}, which is open to others: chmod 600 it")
+            return named
+
+        return self._value("DATABASE_LOGIN_FILE", "", read, "")
 
     def secret_key(self, production: bool) -> str:
         def read(text: str) -> str:
@@ -267,6 +334,14 @@ class _Reader:
             return keys
 
         return self._value("IDENTITY_KEYS", None if production else DEVELOPMENT_IDENTITY_KEY, read, ())
+
+
+def _is_open_to_others(path: Path) -> bool:
+    """One that is missing may come later; whoever reads it looks again."""
+    try:
+        return open_to_others(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def _key_length(key: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from bank.settings import Settings, SettingsRefused, normalised_url
+from bank.settings import Settings, SettingsRefused, database_named
 from bank.storage import migrate
 from bank.storage.engine import make_engine
 from bank.storage.facts import fact
@@ -29,7 +29,7 @@ def settings_for_serving(env: Mapping[str, str]) -> Settings:
     except SettingsRefused as refused:
         problems += refused.problems
     if env.get("BANK_ENV", "").strip() == "production":
-        problems += database_problems(env.get("DATABASE_URL", ""))
+        problems += database_problems(database_named(env))
     if problems or settings is None:
         raise SettingsRefused(problems)
     return settings
@@ -37,10 +37,9 @@ def settings_for_serving(env: Mapping[str, str]) -> Settings:
 
 def database_problems(url: str) -> list[str]:
     """What is wrong with the data itself; nothing when it cannot be asked."""
-    try:
-        engine = make_engine(normalised_url(url), statement_seconds=_SECONDS)
-    except ValueError:
+    if not url:
         return []  # The settings' own problem.
+    engine = make_engine(url, statement_seconds=_SECONDS)
     try:
         with engine.connect() as connection:
             return [*_schema_problems(connection), *_content_problems(connection)]

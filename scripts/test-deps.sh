@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Fetch what the tests run against: PostgreSQL, MariaDB and Chromium (or those of the dialects named).
+# Fetch what the tests run against: PostgreSQL, MariaDB and Chromium (or those of the dialects named); `infra` names what
+# reads the estate's files, and what its servers have that a small machine has not.
 #
-#   scripts/test-deps.sh [sqlite|postgresql|mysql|browser]...
+#   scripts/test-deps.sh [sqlite|postgresql|mysql|browser|infra]...
 #
 # On Debian, as root or with sudo, apt installs what is missing and no service or database cluster of
 # the system's own appears. Elsewhere this only names what is missing: the tests then say NOT RUN.
@@ -20,6 +21,14 @@ browser() {
   type -P chromium >/dev/null || type -P chromium-browser >/dev/null || type -P google-chrome >/dev/null
 }
 
+infra() {
+  local need program
+  for need in shellcheck groovy cloud-init systemd-analyze=systemd jq ip=iproute2 useradd=passwd openssl gpg curl git; do
+    program=${need%=*}
+    type -P "$program" >/dev/null || echo "${need#*=}"
+  done
+}
+
 missing_packages() {
   local what
   for what in "$@"; do
@@ -28,6 +37,7 @@ missing_packages() {
       postgresql) postgres || echo postgresql ;;
       mysql) mariadb || echo mariadb-server-core ;;
       browser) browser || echo chromium ;;
+      infra) infra ;;
       *) echo "unknown: $what" >&2 && exit 2 ;;
     esac
   done

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from bank.cli import common, copying
-from bank.storage import migrate
+from bank.storage import migrate, rotation
 
 
 @click.group()
@@ -35,20 +37,43 @@ def downgrade(revision: str) -> None:
 
 
 @db.command()
-@click.argument("role")
+@click.argument("roles", nargs=-1, required=True, metavar="ROLE...")
 @common.in_sentences
-def grant(role: str) -> None:
-    """Give the application's ROLE the rights it needs and no more, and print them.
+def grant(roles: tuple[str, ...]) -> None:
+    """Give the application's roles the rights they need and no more, and print them.
 
     Run it as the role that owns the schema, after each upgrade. The application then cannot
     change or delete entries, postings or audit records, nor write a balance past the ledger's door.
     """
     try:
-        statements = migrate.grant(common.settings().database_url, role)
+        statements = migrate.grant(common.settings().database_url, *roles)
     except ValueError as problem:
         raise click.ClickException(str(problem)) from problem
     for statement in statements:
         click.echo(f"{statement};")
+
+
+@db.command("rotate-login")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@common.in_sentences
+def rotate_login(file: Path) -> None:
+    """Give the servers a new password for the database while they serve.
+
+    FILE is their DATABASE_LOGIN_FILE. Two roles take turns. The one that FILE does not name gets a new password, both
+    get their rights, and FILE is written anew once the new login has been tried. The role in use goes on working until
+    the next rotation, so leave the servers time to fetch FILE between two: five minutes or more. With no FILE yet, or
+    an empty one, the roles are made. After an interruption, run it again.
+
+    DATABASE_URL must name a role that owns the schema and may create roles: CREATEROLE on PostgreSQL, CREATE USER on
+    MySQL.
+    """
+    try:
+        login = rotation.rotate(common.settings().database_url, file)
+    except ValueError as problem:
+        raise click.ClickException(str(problem)) from problem
+    except OSError as problem:
+        raise click.ClickException(f"{file} cannot be written: {problem.strerror}.") from problem
+    click.echo(f"{login.username} has a new password, and {file} names it.")
 
 
 db.add_command(copying.copy)

@@ -13,6 +13,7 @@ from bank.cli.db import db
 from bank.cli.demo import demo
 from bank.cli.imports import import_group
 from bank.cli.ledger import ledger
+from bank.cli.metrics import metrics
 from bank.cli.payments import payments
 from bank.cli.staff import staff
 from bank.customers.identity_number import IdentityNumbers
@@ -76,4 +77,5 @@ main.add_command(demo)
 main.add_command(staff)
 main.add_command(import_group)
 main.add_command(ledger)
+main.add_command(metrics)
 main.add_command(payments)

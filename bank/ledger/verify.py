@@ -15,7 +15,7 @@ from bank.language import marked as _
 from bank.ledger.invariants import INVARIANTS, Invariant
 from bank.ledger.model import fingerprint
 from bank.ledger.tables import holds, journal_entries, ledger_accounts, postings
-from bank.storage.facts import fact, learn
+from bank.storage.facts import VERIFICATION, fact, learn
 
 #: Of one kind of breach; whoever forged more than these has been found out.
 MOST_FINDINGS: Final = 500
@@ -48,7 +48,6 @@ class Size:
 
 #: What the digests prove, beside the invariants.
 DIGESTS_PROVE: Final = _("Each entry is exactly what was asked: its digest says so.")
-_FACT: Final = "verification"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +63,12 @@ class Verification:
 def remember(tx: sa.Connection, ended: Verification) -> None:
     """Keep how the last verification ended, in place of the one before."""
     told = [ended.at.isoformat(), round(ended.seconds, 1), ended.entries, ended.findings]
-    learn(tx, _FACT, json.dumps(told))
+    learn(tx, VERIFICATION, json.dumps(told))
 
 
 def last(reader: sa.Connection) -> Verification | None:
     """How the last verification ended that could be kept."""
-    told = fact(reader, _FACT)
+    told = fact(reader, VERIFICATION)
     if told is None:
         return None
     at, seconds, entries, findings = json.loads(told)

@@ -20,16 +20,16 @@ from bank.errors import Conflict, Refused
 from bank.storage import migrate
 from bank.storage.dialects import dialect_of
 from bank.storage.dialects.base import CLOSED, in_transaction
-from bank.storage.facts import bank_facts, fact, learn
+from bank.storage.facts import VERIFICATION, bank_facts, fact, learn
 from bank.storage.series import number_series
 
 #: Not copied: everybody logs in again at the new place.
 LEFT_BEHIND: Final = ("sessions",)
 #: Tables whose rows belong to a database, not to the bank.
 _FOREIGN: Final = {"alembic_version", "postings_truncate_guard", "audit_records_truncate_guard"}
-#: Facts of that kind: the closure, and on the target the closure that it copies.
+#: Facts of that kind: the closure, on the target the closure that it copies, and how its own verification ended.
 _COPY_OF: Final = "copy_of"
-_FACTS_OF_A_DATABASE: Final = (CLOSED, _COPY_OF)
+_FACTS_OF_A_DATABASE: Final = (CLOSED, _COPY_OF, VERIFICATION)
 _EQUAL: Final = " equal"
 
 Progress = Callable[[int], object]
@@ -111,7 +111,7 @@ def _refuse_filled(target: sa.Connection, tables: Sequence[sa.Table]) -> None:
 
 
 def _has_rows(target: sa.Connection, table: sa.Table) -> bool:
-    return bool(target.execute(sa.select(sa.exists(sa.select(sa.literal(1)).select_from(table)))).scalar())
+    return bool(target.execute(sa.select(sa.exists(_rows(table)))).scalar())
 
 
 def count(connection: sa.Connection, table: sa.Table) -> int:

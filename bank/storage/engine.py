@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import sqlalchemy as sa
 
-from bank.settings import normalised_url
+from bank.settings import split_login_file
+from bank.storage import login_file
 from bank.storage.dialects import DIALECTS
+
+# A connection outlives the password that opened it; this ends those of a login that is no longer the file's.
+_LOGIN_SECONDS: Final = 3600
 
 
 def make_engine(url: str, *, pool_size: int = 5, statement_seconds: int | None = None) -> sa.Engine:
@@ -15,9 +20,13 @@ def make_engine(url: str, *, pool_size: int = 5, statement_seconds: int | None =
 
     So a page costs the database one message per query, and whoever needs several
     statements to hold together says so: `Bank.run`. `statement_seconds` bounds
-    each statement; None (for long jobs) does not.
+    each statement; None (for long jobs) does not. With `login_file=PATH` in the URL's query
+    each new connection logs in as that file says.
+
+    Raises:
+        ValueError: the URL cannot be used, as it says.
     """
-    parsed = sa.make_url(normalised_url(url))
+    parsed, path = split_login_file(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database and not parsed.database.startswith("file:"):
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     dialect = DIALECTS[parsed.get_backend_name()]
@@ -29,7 +38,10 @@ def make_engine(url: str, *, pool_size: int = 5, statement_seconds: int | None =
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
+        pool_recycle=_LOGIN_SECONDS if path else -1,
     )
+    if path:
+        login_file.follow(engine, path)
     sa.event.listen(engine, "connect", lambda connection, _record: dialect.on_connect(connection))
     return engine
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import sqlalchemy as sa
 
 from bank.storage.metadata import MYSQL_OPTIONS, metadata
+
+#: How the last verification of this database ended.
+VERIFICATION: Final = "verification"
 
 bank_facts = sa.Table(
     "bank_facts",

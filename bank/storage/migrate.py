@@ -36,18 +36,25 @@ def downgrade(url: str, revision: str = "-1") -> str | None:
     return _migrate(url, lambda config: command.downgrade(config, revision))
 
 
-def grant(url: str, role: str) -> list[str]:
-    """Give the application's `role` its rights and no more; `url` is the migrator's. Answers the statements run.
+def grant(url: str, *roles: str) -> list[str]:
+    """Give the application's `roles` their rights and no more; `url` is the migrator's. Answers the statements run.
 
     Raises:
-        ValueError: the database has no roles, or the name is none.
+        ValueError: the database has no roles, or a name is none.
     """
     engine = make_engine(url)
-    with engine.connect() as connection:
-        statements = dialect_of(connection).grants(connection, role)
-        for statement in statements:
-            connection.execution_options(no_parameters=True).exec_driver_sql(statement)
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            return [statement for role in roles for statement in grant_in(connection, role)]
+    finally:
+        engine.dispose()
+
+
+def grant_in(connection: sa.Connection, role: str) -> list[str]:
+    """The same for one role, on the migrator's connection."""
+    statements = dialect_of(connection).grants(connection, role)
+    for statement in statements:
+        connection.execution_options(no_parameters=True).exec_driver_sql(statement)
     return statements
 
 

@@ -18,7 +18,7 @@ from bank.cli import main
 from bank.cli.copying import all_tables
 from bank.customers.store import customers
 from bank.identity.store import sessions
-from bank.ledger import service, store
+from bank.ledger import service, store, verify
 from bank.ledger.tables import holds, journal_entries, ledger_accounts, postings
 from bank.storage import closing
 from bank.storage import copy as copying
@@ -291,6 +291,22 @@ def test_a_dry_run_changes_nothing(make_database: MakeDatabase, tmp_path: Any) -
         assert "Nothing was changed." in result.output
         assert not (tmp_path / "target.sqlite").exists()
         assert bank.run(next_number, "accounts")
+
+
+def test_a_target_that_was_verified_while_empty_is_empty_still(make_database: MakeDatabase) -> None:
+    source, target = make_database("sqlite"), make_database("sqlite")
+    with opened(source.app) as bank, opened(target.app) as other:
+        furnish(bank)
+        other.run(verify.remember, verify.Verification(other.clock.now(), 0.1, 0, 0))
+        bank.run(verify.remember, verify.Verification(bank.clock.now(), 0.2, 16, 0))
+
+        result = _bank("copy", source.migrator, target.migrator)
+
+        assert result.exit_code == 0, result.output
+        with other.reader() as reader:
+            kept = verify.last(reader)
+        assert kept
+        assert kept.entries != 16, "how the source's verification ended says nothing about the copy"
 
 
 def test_what_cannot_be_copied_is_refused_before_the_source_is_closed(

@@ -215,7 +215,7 @@ def test_the_application_can_do_its_work(database_urls: DatabaseUrls, dialect: s
 @servers_only
 def test_the_rights_in_the_database_are_the_rights_on_the_list(connect: Any, dialect: str) -> None:
     # MySQL shows rights to those who have them.
-    assert _granted(connect("app"), dialect) == _listed(connect("migrator"))
+    assert granted(connect("app"), dialect) == listed(connect("migrator"))
 
 
 @servers_only
@@ -225,25 +225,25 @@ def test_every_table_is_on_the_list(connect: Any, dialect: str) -> None:
     assert set(sa.inspect(connect("migrator")).get_table_names()) - guards == set(RIGHTS)
 
 
-def _listed(owner: sa.Connection) -> set[tuple[str, str, str]]:
+def listed(owner: sa.Connection) -> set[tuple[str, str, str]]:
     """RIGHTS by column: (table, column, right); DELETE has no columns."""
-    listed = set()
+    found = set()
     for table, rights in RIGHTS.items():
         columns = [column["name"] for column in sa.inspect(owner).get_columns(table)]
         for right, which in rights.items():
             if right == "DELETE":
-                listed.add((table, "*", right))
+                found.add((table, "*", right))
             else:
-                listed |= {(table, column, right) for column in (columns if which is ALL else which)}
-    return listed
+                found |= {(table, column, right) for column in (columns if which is ALL else which)}
+    return found
 
 
-def _granted(app: sa.Connection, dialect: str) -> set[tuple[str, str, str]]:
+def granted(app: sa.Connection, dialect: str, role: str = APP_ROLE) -> set[tuple[str, str, str]]:
     """What information_schema says that the application's role may do, by itself or as anybody."""
     if dialect == "postgresql":
-        grantee, schema = f"grantee IN ('{APP_ROLE}', 'PUBLIC')", "current_schema()"
+        grantee, schema = f"grantee IN ('{role}', 'PUBLIC')", "current_schema()"
     else:
-        grantee, schema = f"grantee LIKE '''{APP_ROLE}''@%'", "DATABASE()"
+        grantee, schema = f"grantee LIKE '''{role}''@%'", "DATABASE()"
     by_table = app.exec_driver_sql(
         "SELECT table_name, privilege_type FROM information_schema.table_privileges"
         f" WHERE {grantee} AND table_schema = {schema}"
@@ -252,13 +252,13 @@ def _granted(app: sa.Connection, dialect: str) -> set[tuple[str, str, str]]:
         "SELECT table_name, column_name, privilege_type FROM information_schema.column_privileges"
         f" WHERE {grantee} AND table_schema = {schema}"
     ).all()
-    granted = {tuple(row) for row in by_column}
+    found = {tuple(row) for row in by_column}
     for table, right in by_table:
         if right in ("SELECT", "INSERT", "UPDATE"):
-            granted |= {(table, column["name"], right) for column in sa.inspect(app).get_columns(table)}
+            found |= {(table, column["name"], right) for column in sa.inspect(app).get_columns(table)}
         else:
-            granted.add((table, "*", right))
-    return granted
+            found.add((table, "*", right))
+    return found
 
 
 @servers_only

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from bank.cli import main
 from bank.ledger import service
 from bank.ledger import verify as ledger_verify
 from bank.ledger.invariants import INVARIANTS
-from bank.ledger.verify import Finding
+from bank.ledger.verify import Finding, Verification
 from bank.storage.engine import make_engine
 from tests.furnished import Furnished, furnish
 from tests.ledger import move, opened
@@ -241,6 +242,54 @@ def test_the_command_exits_0_with_the_counts_or_1_naming_what_is_broken(database
     assert "The ledger is sound: 12 entries, 16 postings, 6 ledger accounts and 2 holds." in sound.output
     assert f"wrong_balance account:{furnished.ids['alice']}: Its balance is 7000" in broken.output
     assert "The ledger is broken in 2 places" in broken.output
+
+
+def test_a_verification_that_another_server_made_lately_is_not_made_again(database_urls: DatabaseUrls) -> None:
+    with opened(database_urls.app) as bank:
+        furnished = furnish(bank)
+    lately = "ledger verify --unless-verified-within 4"
+    never = _bank(lately, database_urls)
+    just_now = _bank(lately, database_urls)
+    _pretend_verified(database_urls, timedelta(hours=3, minutes=59))
+    within = _bank(lately, database_urls)
+    anyway = _bank("ledger verify", database_urls)
+    _pretend_verified(database_urls, timedelta(minutes=1))
+    singular = _bank(lately, database_urls)
+    _pretend_verified(database_urls, timedelta(hours=4, minutes=1))
+    longer_ago = _bank(lately, database_urls)
+    # Of a server whose clock was wrong.
+    _pretend_verified(database_urls, timedelta(hours=-1))
+    to_come = _bank(lately, database_urls)
+    _owner_writes(
+        database_urls, f"UPDATE ledger_accounts SET balance = balance + 1 WHERE id = {furnished.ids['alice']}"
+    )
+    unnoticed = _bank(lately, database_urls)
+    _pretend_verified(database_urls, timedelta(hours=1), findings=2)
+    broken = _bank(lately, database_urls)
+
+    assert [each.exit_code for each in (never, just_now, within, anyway, singular, longer_ago, to_come)] == [0] * 7
+    assert just_now.output == "The ledger was verified 0 minutes ago, sound; skipped.\n"
+    assert within.output == "The ledger was verified 3 hours ago, sound; skipped.\n"
+    assert singular.output == "The ledger was verified 1 minute ago, sound; skipped.\n"
+    for verified in (never, anyway, longer_ago, to_come):
+        assert "The ledger is sound: 12 entries" in verified.output
+    assert unnoticed.exit_code == 0
+    assert broken.exit_code == 1
+    assert "The ledger is broken in 2 places" in broken.output
+    for nonsense in ("0", "-1", "8761", "1.5", "often"):
+        assert _bank(f"ledger verify --unless-verified-within {nonsense}", database_urls).exit_code == 2
+
+
+def _pretend_verified(urls: DatabaseUrls, ago: timedelta, findings: int = 0) -> None:
+    with opened(urls.app) as bank:
+        bank.run(ledger_verify.remember, Verification(bank.clock.now() - ago, 1.0, 12, findings))
+
+
+def _owner_writes(urls: DatabaseUrls, statement: str) -> None:
+    engine = make_engine(urls.migrator)
+    with engine.connect() as owner:
+        owner.exec_driver_sql(statement)
+    engine.dispose()
 
 
 def test_the_trial_balance_is_printed_for_now_and_for_a_day(database_urls: DatabaseUrls) -> None:

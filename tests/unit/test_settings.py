@@ -30,6 +30,10 @@ PRODUCTION = {
 }
 
 
+#: What must be set beside a variable for it to be of use.
+BESIDE = {"DATABASE_LOGIN_FILE": {"DATABASE_URL": "postgresql://localhost/bank?sslmode=prefer"}}
+
+
 def problems(**changes: str) -> list[str]:
     """What is wrong with production's settings when these are changed."""
     try:
@@ -118,15 +122,20 @@ def test_the_key_for_cookies_must_not_be_the_one_for_identity_numbers():
         ("NAME_CHECKS_PER_DAY", "1", "name_checks_per_day", 1, ["0", "1001"]),
         ("DATABASE_URL", "sqlite:////tmp/x.sqlite", "database_url", "sqlite:////tmp/x.sqlite",
          ["oracle://x", "bank.sqlite", "postgresql:/x", "postgresql://u:secret@h:port/x", "sqlite://", "sqlite:///:memory:"]),
+        ("DATABASE_LOGIN_FILE", "/run/b nk/l+g%n.json", "database_login_file", "/run/b nk/l+g%n.json",
+         ["login.json", "./login.json", "/" + 500 * "x"]),
+        ("PROMETHEUS_MULTIPROC_DIR", "/run/bank/metrics", "metrics_directory", "/run/bank/metrics",
+         ["metrics", "./metrics", "/" + 500 * "x"]),
         ("SECRET_KEY", "anything", "secret_key", "anything", []),
         ("IDENTITY_KEYS", f" {NEW_KEY} , {OLD_KEY} ", "identity_keys", (NEW_KEY, OLD_KEY), ["x"]),
     ],
 )  # fmt: skip
 def test_each_variable_is_read_or_refused_by_name(name: str, good: str, field: str, read: Any, bad: list[str]):
-    assert getattr(Settings.from_env({name: good}), field) == read
+    beside = BESIDE.get(name, {})
+    assert getattr(Settings.from_env({name: good, **beside}), field) == read
     for value in bad:
         with pytest.raises(SettingsRefused) as refused:
-            Settings.from_env({name: value})
+            Settings.from_env({name: value, **beside})
         [problem] = refused.value.problems
         assert problem.startswith(f"{name} ")
         assert "secret" not in problem
@@ -135,6 +144,55 @@ def test_each_variable_is_read_or_refused_by_name(name: str, good: str, field: s
 def test_every_variable_is_tested_above():
     [mark] = [m for m in test_each_variable_is_read_or_refused_by_name.pytestmark if m.name == "parametrize"]
     assert {row[0] for row in mark.args[1]} == set(Settings.from_env({}).shown())
+
+
+@pytest.mark.parametrize(
+    ("url", "because"),
+    [
+        ("sqlite:///var/bank.sqlite", "SQLite has no logins"),
+        ("postgresql://bank@localhost/bank", "has a login already"),
+        ("postgresql://:hidden@localhost/bank", "has a login already"),
+        ("postgresql:///bank?host=/run&user=bank", "has a login already"),
+        ("postgresql://localhost/bank?password=hidden", "has a login already"),
+        ("postgresql://localhost/bank?passfile=/home/bank/.pgpass", "has a login already"),
+        ("postgresql://localhost/bank?login_file=/run/other.json", "has a login already"),
+        ("mysql://bank@localhost/bank", "has a login already"),
+        ("mysql://localhost/bank?passwd=hidden", "has a login already"),
+    ],
+)
+def test_a_login_file_is_the_only_login(url: str, because: str):
+    with pytest.raises(SettingsRefused) as refused:
+        Settings.from_env({"DATABASE_URL": url, "DATABASE_LOGIN_FILE": "/run/bank/login.json"})
+
+    [problem] = refused.value.problems
+    assert problem.startswith("DATABASE_LOGIN_FILE names a login file")
+    assert problem.endswith(f"{because}.")
+    assert "hidden" not in problem
+
+
+def test_production_refuses_a_login_file_that_others_may_read(tmp_path: Path):
+    file = tmp_path / "login.json"
+    beside = {"DATABASE_URL": "mysql://db.example/bank?ssl_ca=/ca.pem", "DATABASE_LOGIN_FILE": str(file)}
+
+    # It may come later.
+    assert problems(**beside) == []
+    file.write_text("{}")
+    file.chmod(0o640)
+    assert problems(**beside) == []
+    for mode in (0o644, 0o602, 0o641):
+        file.chmod(mode)
+        assert problems(**beside) == [f"DATABASE_LOGIN_FILE names {file}, which is open to others: chmod 600 it."]
+    Settings.from_env(beside)
+
+
+def test_a_login_file_is_shown_as_it_was_set():
+    beside = {"DATABASE_URL": "mysql://db.example/bank?ssl_ca=/ca.pem", "DATABASE_LOGIN_FILE": "/run/bank/login.json"}
+    shown = Settings.from_env(beside).shown()
+
+    assert shown["DATABASE_URL"] == "mysql+pymysql://db.example/bank?ssl_ca=/ca.pem"
+    assert shown["DATABASE_LOGIN_FILE"] == "/run/bank/login.json"
+    again = Settings.from_env({name: value for name, value in shown.items() if name.startswith("DATABASE")})
+    assert again.shown() == shown
 
 
 def test_limits_are_read_in_the_banks_currency():

@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.gunicorn_server import environment
+from tests.gunicorn_server import answers, environment, wait_until
+from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 NOT_SHIPPED = shutil.ignore_patterns("__pycache__")
@@ -37,7 +39,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, built, unpacked = (tmp_path_factory.mktemp(name) for name in ("source", "built", "unpacked"))
     for folder in ("bank", "migrations"):
         shutil.copytree(ROOT / folder, source / folder, ignore=NOT_SHIPPED)
-    for file in ("setup.py", "setup.cfg", "pyproject.toml", "README.md"):
+    for file in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "wsgi.py"):
         shutil.copy(ROOT / file, source)
     subprocess.run([sys.executable, "-c", BUILD, built], cwd=source, check=True, capture_output=True)
     [wheel] = built.glob("*.whl")
@@ -65,6 +67,8 @@ def test_the_wheel_has_every_file_of_the_bank_and_no_other(unpacked: Path):
     assert files(unpacked / "bank", "bank") == files(ROOT / "bank", "bank") | files(
         ROOT / "migrations", "bank/migrations"
     )
+    [metadata] = unpacked.glob("*.dist-info")
+    assert {path.name for path in unpacked.iterdir()} == {"bank", "wsgi.py", metadata.name}
 
 
 def test_an_installed_bank_makes_its_tables_and_shows_its_log_in_in_spanish(unpacked: Path, tmp_path: Path):
@@ -78,3 +82,19 @@ def test_an_installed_bank_makes_its_tables_and_shows_its_log_in_in_spanish(unpa
     assert set(found.values()) == {200}
     for kind in (".css", ".js", ".woff2", "icons-"):
         assert any(kind in file for file in found), kind
+
+
+def test_an_installed_bank_is_served_from_any_folder_by_its_own_configuration(unpacked: Path, tmp_path: Path):
+    run(unpacked, tmp_path, "from bank.cli import main; main()", "db", "upgrade")
+    port, log = free_port(), tmp_path / "log"
+    env = environment(PYTHONPATH=str(unpacked), DATABASE_URL=f"sqlite:///{tmp_path}/bank.sqlite")
+    command = [sys.executable, "-m", "gunicorn", "--config", "python:bank.gunicorn_conf", f"--bind=127.0.0.1:{port}"]
+    with ExitStack() as running:
+        output = running.enter_context(log.open("w"))
+        server = running.enter_context(subprocess.Popen(command, cwd=tmp_path, env=env, stderr=output))
+        running.callback(server.terminate)
+
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 20, "the bank to open")
+
+        assert server.poll() is None
+    assert all(json.loads(line) for line in log.read_text().splitlines())

@@ -16,6 +16,8 @@ Answer = list[Any]
 #: Stands in the names and the message of the triggers that close a bank to writing.
 CLOSED = "closed_to_writing"
 
+NO_ROLES: Final = "SQLite has no roles: the file's permissions are the rights"
+
 #: Separates statements in the .sql files, for databases that take one at a time.
 NEXT_STATEMENT = "\n--;;\n"
 
@@ -110,6 +112,14 @@ class Dialect(ABC):
     @abstractmethod
     def grants(self, connection: sa.Connection, role: str) -> list[str]:
         """The statements that give the application's role what it needs and nothing more."""
+
+    def make_role(self, connection: sa.Connection, role: str) -> None:
+        """Make the role if it is missing, so that nobody can log in as it yet."""
+        raise ValueError(NO_ROLES)
+
+    def set_password(self, connection: sa.Connection, role: str, password: str) -> None:
+        """Let the role log in with this password from now on; connections that are open stay so."""
+        raise ValueError(NO_ROLES)
 
     def statements(self, connection: sa.Connection, prefix: str) -> list[str]:
         """What no portable operation can say: this database's .sql files of a migration, statement by statement."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from psycopg2.extensions import encrypt_password
 
 from bank.storage.dialects.base import CLOSED, Answer, Dialect, Message, in_transaction, table_grants
 
@@ -98,3 +99,15 @@ class PostgreSQL(Dialect):
             f"GRANT EXECUTE ON FUNCTION ledger_post(jsonb) TO {role}",
             *table_grants(role),
         ]
+
+    def make_role(self, connection: sa.Connection, role: str) -> None:
+        known = connection.exec_driver_sql("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).first()
+        if known is None:
+            # One without a password is let in by no password.
+            connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN")
+
+    def set_password(self, connection: sa.Connection, role: str, password: str) -> None:
+        # Only what checks a password travels, so no log of the server's can hold the password itself.
+        driver: Any = connection.connection.dbapi_connection
+        verifier = encrypt_password(password, role, driver, "scram-sha-256")
+        connection.exec_driver_sql(f"ALTER ROLE {role} PASSWORD %s", (verifier,))

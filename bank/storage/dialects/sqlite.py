@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bank.storage.dialects.base import CLOSED, Answer, Dialect, Message, in_transaction
+from bank.storage.dialects.base import CLOSED, NO_ROLES, Answer, Dialect, Message, in_transaction
 from bank.storage.dialects.sqlite_door import post_one
 
 
@@ -55,7 +55,7 @@ class SQLite(Dialect):
             yield
 
     def grants(self, connection: sa.Connection, role: str) -> list[str]:
-        raise ValueError("SQLite has no roles: the file's permissions are the rights")
+        raise ValueError(NO_ROLES)
 
 
 def _name(error: sa.exc.DBAPIError) -> str:

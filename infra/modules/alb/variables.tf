@@ -1,5 +1,5 @@
 variable "name" {
-  description = "What the load balancer is called, like \"bank-live-use1\"; AWS allows 32 characters."
+  description = "What the load balancer is called, like \"bank-production-us-east-1\"; AWS allows 32 characters."
   type        = string
   nullable    = false
 
@@ -32,12 +32,13 @@ variable "certificate_arn" {
 
 variable "app" {
   description = <<-EOT
-    How the application is reached and asked for its health. Its keep-alive must be longer than the load balancer's
+    How the application is reached and asked for its health: whether this server is alive, and not whether the database
+    is, or the group would replace every server while the database is away. A new server is let in by /readyz. Its keep-alive must be longer than the load balancer's
     idle timeout: the load balancer is then the one that closes, and never sends a request into a closing connection.
   EOT
   type = object({
     port               = optional(number, 8000)
-    health_path        = optional(string, "/readyz")
+    health_path        = optional(string, "/healthz")
     keep_alive_seconds = optional(number, 75)
     drain_seconds      = optional(number, 30)
   })
@@ -58,7 +59,7 @@ variable "idle_timeout_seconds" {
 }
 
 variable "logs" {
-  description = "Access logs: kept for how many days. They hold addresses of pages, so nobody but operators reads them."
+  description = "Access logs and the firewall's: kept for how many days. They hold addresses of pages, so nobody but operators reads them."
   type = object({
     retention_days = optional(number, 365)
     force_destroy  = optional(bool, false)

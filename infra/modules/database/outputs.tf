@@ -1,6 +1,6 @@
 output "address" {
   description = "The host that the application connects to."
-  value       = aws_db_instance.bank.address
+  value       = local.bank.address
 }
 
 output "port" {
@@ -8,12 +8,12 @@ output "port" {
   value       = local.engine.port
 }
 
-output "arn" {
-  description = "What the other region's replica follows."
-  value       = aws_db_instance.bank.arn
+output "primary_arn" {
+  description = "What the other region's replica follows; null where this is the replica itself."
+  value       = one(aws_db_instance.primary[*].arn)
 }
 
 output "identifier" {
   description = "What CloudWatch calls the database."
-  value       = aws_db_instance.bank.identifier
+  value       = local.bank.identifier
 }

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "What the database is called, like \"bank-live-us-east-1\"."
+  description = "What the database is called, like \"bank-production-us-east-1\"."
   type        = string
   nullable    = false
 
@@ -78,7 +78,7 @@ variable "size" {
 }
 
 variable "backups" {
-  description = "Days that backups and the logs for point-in-time recovery are kept, and whether a last one is made before the end."
+  description = "Days that backups and the logs for point-in-time recovery are kept; and whether a last one is made before the end, and the others outlive the database for as many days."
   type = object({
     days           = optional(number, 35)
     window         = optional(string, "07:00-08:00")
@@ -103,10 +103,11 @@ variable "keys" {
 }
 
 variable "monitoring" {
-  description = "Enhanced monitoring every so many seconds, Performance Insights kept for so many days."
+  description = "Enhanced monitoring every so many seconds, Performance Insights and logs kept for so many days."
   type = object({
     interval_seconds = optional(number, 60)
     insights_days    = optional(number, 7)
+    log_days         = optional(number, 365)
   })
   default  = {}
   nullable = false
@@ -132,4 +133,10 @@ variable "password_version" {
   type        = number
   default     = 1
   nullable    = false
+}
+
+variable "permissions_boundary_arn" {
+  description = "The policy that bounds the roles made here, whatever they are given: bank-<environment>-boundary of infra/bootstrap. Null where none does."
+  type        = string
+  default     = null
 }

@@ -27,7 +27,7 @@ resource "aws_route53_health_check" "serves" {
   tags              = { Name = "${var.domain} ${each.key} serves pages" }
 }
 
-# Does the region take payments? For alarms alone: while the primary is away, pages can still be read everywhere.
+# Does the region take payments? For alarms alone: all regions write to the same primary.
 resource "aws_route53_health_check" "writes" {
   for_each = var.regions
 

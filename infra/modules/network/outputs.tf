@@ -25,6 +25,11 @@ output "private_cidrs" {
   value       = local.subnets.private
 }
 
+output "database_cidrs" {
+  description = "Addresses of the database subnets by zone: where the other region's servers find the primary."
+  value       = local.subnets.database
+}
+
 output "database_subnets" {
   description = "Ids by zone."
   value       = { for zone, subnet in aws_subnet.database : zone => subnet.id }

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "What this network's parts are called, like \"bank-live-us-east-1\"."
+  description = "What this network's parts are called, like \"bank-production-us-east-1\"."
   type        = string
   nullable    = false
 
@@ -64,4 +64,10 @@ variable "interface_endpoints" {
   type        = set(string)
   default     = ["ec2messages", "kms", "logs", "monitoring", "secretsmanager", "ssm", "ssmmessages"]
   nullable    = false
+}
+
+variable "permissions_boundary_arn" {
+  description = "The policy that bounds the roles made here, whatever they are given: bank-<environment>-boundary of infra/bootstrap. Null where none does."
+  type        = string
+  default     = null
 }

@@ -51,17 +51,6 @@ resource "aws_vpc_security_group_ingress_rule" "app_from_alb" {
   to_port                      = var.ports.app
 }
 
-resource "aws_vpc_security_group_ingress_rule" "metrics" {
-  for_each = var.private_cidrs
-
-  security_group_id = aws_security_group.app.id
-  description       = "Metrics, read from the private subnet in ${each.key}"
-  cidr_ipv4         = each.value
-  ip_protocol       = "tcp"
-  from_port         = var.ports.metrics
-  to_port           = var.ports.metrics
-}
-
 # Packages, AWS itself (the endpoints are addresses of this network) and the artifact bucket.
 resource "aws_vpc_security_group_egress_rule" "app_https" {
   security_group_id = aws_security_group.app.id

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "What the groups are called after, like \"bank-live-us-east-1\"."
+  description = "What the groups are called after, like \"bank-production-us-east-1\"."
   type        = string
   nullable    = false
 }
@@ -11,10 +11,9 @@ variable "vpc_id" {
 }
 
 variable "ports" {
-  description = "Where the application and its metrics listen; the database's port follows its engine."
+  description = "Where the application listens; the database's port follows its engine."
   type = object({
     app      = optional(number, 8000)
-    metrics  = optional(number, 9100)
     database = number
   })
   nullable = false
@@ -23,12 +22,6 @@ variable "ports" {
     condition     = contains([5432, 3306], var.ports.database)
     error_message = "ports.database must be 5432 (PostgreSQL) or 3306 (MySQL)."
   }
-}
-
-variable "private_cidrs" {
-  description = "The private subnets of this region by zone: where metrics are read from."
-  type        = map(string)
-  nullable    = false
 }
 
 variable "peer_private_cidrs" {

@@ -34,11 +34,11 @@ run "the_load_balancer_closes_idle_connections_before_the_application_does" {
   }
 }
 
-run "a_server_is_asked_whether_it_can_serve" {
+run "a_database_that_is_away_takes_no_server_out" {
   command = plan
   assert {
-    condition     = aws_lb_target_group.app.health_check[0].path == "/readyz" && aws_lb_target_group.app.deregistration_delay == "30"
-    error_message = "Health is /readyz, and draining takes 30 seconds as gunicorn's graceful timeout does."
+    condition     = aws_lb_target_group.app.health_check[0].path == "/healthz" && aws_lb_target_group.app.deregistration_delay == "30"
+    error_message = "Health is /healthz, and draining takes 30 seconds as gunicorn's graceful timeout does."
   }
 }
 
@@ -55,6 +55,31 @@ run "the_firewall_counts_and_knows_bad_inputs" {
   assert {
     condition     = toset([for rule in aws_wafv2_web_acl.bank.rule : rule.name]) == toset(["too-many-requests", "AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet", "AWSManagedRulesSQLiRuleSet"])
     error_message = "A rule of the firewall is missing."
+  }
+}
+
+run "a_password_is_refused_for_nothing_that_is_in_it" {
+  command = plan
+  assert {
+    condition = jsonencode({
+      for rule in aws_wafv2_web_acl.bank.rule : rule.name => sort([
+        for override in rule.statement[0].managed_rule_group_statement[0].rule_action_override : override.name if length(override.action_to_use[0].count) == 1
+      ]) if rule.name != "too-many-requests"
+      }) == jsonencode({
+      AWSManagedRulesAmazonIpReputationList = []
+      AWSManagedRulesCommonRuleSet          = ["CrossSiteScripting_BODY", "SizeRestrictions_BODY"]
+      AWSManagedRulesKnownBadInputsRuleSet  = []
+      AWSManagedRulesSQLiRuleSet            = ["SQLiExtendedPatterns_BODY", "SQLi_BODY"]
+    })
+    error_message = "What customers type into forms is counted and not refused; everything else is refused."
+  }
+}
+
+run "the_firewalls_log_quotes_nothing_that_customers_typed" {
+  command = plan
+  assert {
+    condition     = { for one in aws_wafv2_web_acl.bank.data_protection_config[0].data_protection : one.field[0].field_type => one.action } == { BODY = "SUBSTITUTION", QUERY_STRING = "SUBSTITUTION" }
+    error_message = "Bodies and queries must be replaced in what the firewall logs of its findings."
   }
 }
 

@@ -24,7 +24,7 @@ variables {
 run "it_is_private_encrypted_and_has_a_standby" {
   command = plan
   assert {
-    condition     = !aws_db_instance.bank.publicly_accessible && aws_db_instance.bank.storage_encrypted && aws_db_instance.bank.multi_az
+    condition     = !aws_db_instance.primary[0].publicly_accessible && aws_db_instance.primary[0].storage_encrypted && aws_db_instance.primary[0].multi_az
     error_message = "The database must be private, encrypted and in two zones."
   }
 }
@@ -48,7 +48,7 @@ run "mysql_forces_tls_and_lets_triggers_be_made_under_a_binary_log" {
     error_message = "MySQL must force TLS and trust the creators of functions."
   }
   assert {
-    condition     = aws_db_instance.bank.port == 3306
+    condition     = aws_db_instance.primary[0].port == 3306
     error_message = "MySQL listens on 3306."
   }
 }
@@ -64,7 +64,7 @@ run "commits_are_durable" {
 run "backups_reach_back_35_days_and_one_is_made_at_the_end" {
   command = plan
   assert {
-    condition     = aws_db_instance.bank.backup_retention_period == 35 && !aws_db_instance.bank.skip_final_snapshot && aws_db_instance.bank.deletion_protection
+    condition     = aws_db_instance.primary[0].backup_retention_period == 35 && !aws_db_instance.primary[0].skip_final_snapshot && !aws_db_instance.primary[0].delete_automated_backups && aws_db_instance.primary[0].deletion_protection
     error_message = "Backups, a final snapshot and deletion protection are the default."
   }
 }
@@ -77,8 +77,87 @@ run "a_replica_is_told_neither_user_nor_password" {
     replicate_source_arn = "arn:aws:rds:us-east-1:123456789012:db:bank-test-us-east-1"
   }
   assert {
-    condition     = local.login.user == null && local.login.database == null && aws_db_instance.bank.backup_retention_period == 35
-    error_message = "AWS refuses a replica with a user of its own; its backups make it fit to be promoted."
+    condition     = length(aws_db_instance.primary) == 0 && aws_db_instance.replica[0].password_wo_version == null && aws_db_instance.replica[0].storage_encrypted && aws_db_instance.replica[0].backup_retention_period == 35
+    error_message = "AWS refuses a replica with a login of its own; its encryption and backups make it fit to be promoted."
+  }
+}
+
+run "a_slow_replica_is_waited_for_and_not_begun_anew" {
+  command = plan
+  variables {
+    role                 = "replica"
+    password             = null
+    replicate_source_arn = "arn:aws:rds:us-east-1:123456789012:db:bank-test-us-east-1"
+  }
+  assert {
+    condition     = aws_db_instance.replica[0].timeouts.create == "3h"
+    error_message = "Terraform gives up after 40 minutes by itself; a replica in another region may take longer."
+  }
+}
+
+run "the_primarys_backups_are_copied_to_the_replicas_region" {
+  command = plan
+  variables {
+    role                 = "replica"
+    password             = null
+    replicate_source_arn = "arn:aws:rds:us-east-1:123456789012:db:bank-test-us-east-1"
+  }
+  assert {
+    condition     = aws_db_instance_automated_backups_replication.here[0].retention_period == 35 && aws_db_instance_automated_backups_replication.here[0].source_db_instance_arn == var.replicate_source_arn
+    error_message = "The other region's backups must be copied here for as long as they are kept there."
+  }
+}
+
+run "what_the_database_does_is_watched_and_kept_for_a_year" {
+  command = plan
+  assert {
+    condition     = aws_db_instance.primary[0].monitoring_interval == 60 && aws_db_instance.primary[0].performance_insights_enabled
+    error_message = "Enhanced monitoring and Performance Insights are the default."
+  }
+  assert {
+    condition     = alltrue([for group in aws_cloudwatch_log_group.database : group.retention_in_days == 365])
+    error_message = "What the database logs is kept for a year."
+  }
+}
+
+run "the_smallest_mysql_goes_without_the_insights_that_aws_refuses_it" {
+  command = plan
+  variables {
+    engine = "mysql"
+    size   = { instance_class = "db.t4g.small", storage_gib = 20, max_storage_gib = 100, multi_az = false }
+  }
+  assert {
+    condition     = !aws_db_instance.primary[0].performance_insights_enabled
+    error_message = "AWS refuses Performance Insights on MySQL's db.t4g.small."
+  }
+}
+
+run "the_smallest_postgresql_has_insights" {
+  command = plan
+  variables {
+    size = { instance_class = "db.t4g.small", storage_gib = 20, max_storage_gib = 100, multi_az = false }
+  }
+  assert {
+    condition     = aws_db_instance.primary[0].performance_insights_enabled && aws_db_instance.primary[0].performance_insights_retention_period == 7
+    error_message = "PostgreSQL has Performance Insights on every class."
+  }
+}
+
+run "no_parameter_is_refused_as_static_or_changes_in_every_plan" {
+  command = plan
+  variables { engine = "mysql" }
+  assert {
+    condition     = length(aws_db_parameter_group.bank.parameter) > 10 && alltrue([for parameter in aws_db_parameter_group.bank.parameter : parameter.apply_method == "pending-reboot"])
+    error_message = "AWS refuses \"immediate\" for a static parameter such as innodb_rollback_on_timeout."
+  }
+}
+
+run "what_needs_no_last_backup_leaves_none" {
+  command = plan
+  variables { backups = { days = 7, final_snapshot = false } }
+  assert {
+    condition     = aws_db_instance.primary[0].skip_final_snapshot && aws_db_instance.primary[0].delete_automated_backups
+    error_message = "Without a final snapshot, automated backups must end with the database, too."
   }
 }
 
@@ -98,4 +177,13 @@ run "refuses_another_engine" {
   command = plan
   variables { engine = "oracle" }
   expect_failures = [var.engine]
+}
+
+run "its_role_is_bounded" {
+  command = plan
+  variables { permissions_boundary_arn = "arn:aws:iam::123456789012:policy/bank-test-boundary" }
+  assert {
+    condition     = aws_iam_role.monitoring.permissions_boundary == var.permissions_boundary_arn
+    error_message = "A deployment may make no role without the boundary."
+  }
 }

@@ -96,3 +96,12 @@ run "refuses_public_addresses" {
   variables { cidr = "12.0.0.0/16" }
   expect_failures = [var.cidr]
 }
+
+run "its_role_is_bounded" {
+  command = plan
+  variables { permissions_boundary_arn = "arn:aws:iam::123456789012:policy/bank-test-boundary" }
+  assert {
+    condition     = aws_iam_role.flow.permissions_boundary == var.permissions_boundary_arn
+    error_message = "A deployment may make no role without the boundary."
+  }
+}

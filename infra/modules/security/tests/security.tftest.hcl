@@ -4,7 +4,6 @@ variables {
   name               = "bank-test-us-east-1"
   vpc_id             = "vpc-0123456789abcdef0"
   ports              = { database = 5432 }
-  private_cidrs      = { us-east-1a = "10.20.16.0/20" }
   peer_private_cidrs = { us-west-2a = "10.30.16.0/20", us-west-2b = "10.30.32.0/20" }
 }
 
