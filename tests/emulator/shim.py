@@ -246,6 +246,16 @@ def a_replica_stands_in_its_own_region(original: Method, self: DBInstance, **new
     original(self, **new)
 
 
+def a_replica_elsewhere_can_go(self: DBInstance, replica: DBInstance) -> None:
+    """A primary knows a replica in another region by its ARN, and forgets it by its name."""
+    self.replicas = [
+        each for each in self.replicas if each not in {replica.db_instance_identifier, replica.db_instance_arn}
+    ]
+
+
+DBInstance.remove_replica = a_replica_elsewhere_can_go  # type: ignore[method-assign]
+
+
 # Copies of a database's backups in another region, which moto does not know at all: by (account, region), by the
 # database's ARN.
 copies: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
