@@ -22,7 +22,7 @@ use_mirror() {
   export TF_CLI_CONFIG_FILE=$root/build/terraform/cli.tfrc
   mkdir -p "${TF_CLI_CONFIG_FILE%/*}"
   if [[ -n $mirror ]]; then
-    cat >"$TF_CLI_CONFIG_FILE.new" <<CONFIG
+    cat >"$TF_CLI_CONFIG_FILE.$$" <<CONFIG
 provider_installation {
   filesystem_mirror {
     path    = "$mirror"
@@ -33,12 +33,12 @@ CONFIG
   else
     # Half a gigabyte, fetched once.
     mkdir -p "$root/build/terraform/plugins"
-    cat >"$TF_CLI_CONFIG_FILE.new" <<CONFIG
+    cat >"$TF_CLI_CONFIG_FILE.$$" <<CONFIG
 plugin_cache_dir                            = "$root/build/terraform/plugins"
 plugin_cache_may_break_dependency_lock_file = true
 CONFIG
   fi
-  mv "$TF_CLI_CONFIG_FILE.new" "$TF_CLI_CONFIG_FILE"
+  mv "$TF_CLI_CONFIG_FILE.$$" "$TF_CLI_CONFIG_FILE"
 }
 
 # Whatever credentials this shell has, what follows reaches no account.
