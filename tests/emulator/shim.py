@@ -32,6 +32,7 @@ from moto.s3.models import FakeDeleteMarker
 from moto.secretsmanager.models import FakeSecret
 from moto.wafv2.models import FakeWebACL, wafv2_backends
 from moto.wafv2.responses import WAFV2Response
+from werkzeug.wrappers import Response
 
 Method = Callable[..., Any]
 
@@ -329,6 +330,26 @@ def a_gap_is_said_at_once(original: Method, self: Any, environ: Any, start_respo
         print(f"NotImplementedError: {gap}", file=sys.stderr, flush=True)
         start_response("400 Bad Request", [("Content-Type", "text/plain")])
         return [str(gap).encode()]
+
+
+#: What was answered, by the id that AWS's clients give to an operation and keep when they send it again.
+ANSWERED: dict[str, Response] = {}
+ANSWERS_KEPT = 2000
+
+
+@around(DomainDispatcherApplication, "__call__")
+def what_is_sent_again_is_answered_again(original: Method, self: Any, environ: Any, start_response: Any) -> Any:
+    """A client that lost an answer sends its request again; moto does it twice, and says that the thing exists already."""
+    operation = environ.get("HTTP_AMZ_SDK_INVOCATION_ID", "")
+    answer = ANSWERED.get(operation)
+    if answer is None:
+        answer = Response.from_app(functools.partial(original, self), environ)
+        if operation and answer.status_code < 400 and environ["REQUEST_METHOD"] != "GET":
+            answer.freeze()
+            ANSWERED[operation] = answer
+            while len(ANSWERED) > ANSWERS_KEPT:
+                ANSWERED.pop(next(iter(ANSWERED)), None)
+    return answer(environ, start_response)
 
 
 if __name__ == "__main__":
