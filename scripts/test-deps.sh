@@ -23,7 +23,7 @@ browser() {
 
 infra() {
   local need program
-  for need in shellcheck groovy cloud-init systemd-analyze=systemd jq ip=iproute2 useradd=passwd openssl gpg curl git; do
+  for need in shellcheck groovy cloud-init systemd-analyze=systemd jq ip=iproute2 useradd=passwd openssl gpg gpg-agent curl git; do
     program=${need%=*}
     type -P "$program" >/dev/null || echo "${need#*=}"
   done
