@@ -16,7 +16,6 @@ import configparser
 import gzip
 import hashlib
 import importlib.metadata
-import io
 import json
 import os
 import re
@@ -106,9 +105,11 @@ def pack(commit: str, work: Path) -> dict[str, str]:
 
 def check_out(commit: str, source: Path) -> None:
     """Lay the commit's files out; what git ignores or does not know never comes along."""
-    archived = run("git", "-c", "tar.umask=0022", "archive", commit)
-    with tarfile.open(fileobj=io.BytesIO(archived)) as tar:
-        tar.extractall(source, filter="data")
+    source.mkdir(exist_ok=True)
+    archived = source.with_suffix(".tar")
+    run("git", "-c", "tar.umask=0022", "archive", "--output", archived, commit)
+    # Python's own tarfile has no safe way to do it before 3.11.4, and Debian 12 has 3.11.2.
+    run("tar", "--extract", "--no-same-owner", "--preserve-permissions", "--file", archived, "--directory", source)
 
 
 def build_wheel(source: Path, wheelhouse: Path, commit: str, epoch: int) -> None:
