@@ -8,11 +8,13 @@ from flask import Flask
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from bank.api import wiring as api
+from bank.api.express import Express
 from bank.customers.identity_number import IdentityNumbers
 from bank.identity.passwords import Passwords
 from bank.settings import Settings
 from bank.storage.transaction import Bank
-from bank.web import access, errors, headers, health, logs, metrics, pages, preferences, signed_in
+from bank.web import access, errors, headers, health, logs, metrics, near_reads, pages, preferences, signed_in, uploads
 from bank.web.current import Current
 from bank.web.customer import customer
 from bank.web.paging import IdConverter
@@ -20,7 +22,7 @@ from bank.web.public import public
 from bank.web.staff import staff
 from bank.web.styleguide import styleguide
 
-#: No form here is larger, and no page takes a file yet.
+#: No form here is larger; a page that takes a file says so (bank.web.uploads).
 MOST_BODY_BYTES = 64 * 1024
 
 
@@ -42,21 +44,28 @@ def create_app(settings: Settings, bank: Bank | None = None) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,
     )
     app.extensions["bank"] = Current(
-        bank=bank or Bank.open(settings, statement_seconds=settings.statement_seconds),
+        bank=bank or Bank.open(settings, statement_seconds=settings.statement_seconds, reads_near=True),
         passwords=Passwords(memory_kib=settings.password_memory_kib, at_once=settings.password_hashers),
         identities=IdentityNumbers(settings.identity_keys),
     )
-    hops = settings.proxy_hops
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0, x_prefix=0)  # type: ignore[method-assign]
     logs.install(app)
-    metrics.install(app, app.extensions["bank"].bank.engine, settings.metrics_directory)
+    count = metrics.install(app, app.extensions["bank"].bank.engine, settings.metrics_directory)
+    # Before whoever reads or writes: what is told of it is told last.
+    near_reads.install(app)
     preferences.install(app)
+    api.install(app, settings)
     headers.install(app)
-    CSRFProtect(app)
+    uploads.install(app)
+    csrf = CSRFProtect(app)
     signed_in.install(app)
     errors.install(app)
     pages.install(app)
     for blueprint in (health.health, public, customer, staff, styleguide):
         app.register_blueprint(blueprint)
+    api.register(app, csrf)
     access.require_everywhere(app)
+    hops = settings.proxy_hops
+    pages_and_all = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0, x_prefix=0)
+    running = app.extensions["bank"].bank
+    app.wsgi_app = Express(pages_and_all, running, api.limits(app), headers.everywhere(settings), count)  # type: ignore[method-assign]
     return app

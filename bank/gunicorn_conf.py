@@ -1,12 +1,16 @@
 """How gunicorn serves the bank; the address, and what differs by host, come on the command line."""
 
+import gc
 import os
 from pathlib import Path
+from typing import Any
 
 from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 
 from bank.settings import Settings
+from bank.storage import pool
 from bank.web import metrics
 
 wsgi_app = "wsgi:app"
@@ -33,6 +37,16 @@ control_socket_disable = True
 # Which proxies to believe is the application's setting (PROXY_HOPS), not a second one here.
 forwarded_allow_ips = ""
 
+
+class ServerLog(Logger):
+    """The server's own log, without a line for each request: the application writes that one."""
+
+    def access(self, *_: object) -> None:
+        """Do not even put it together, which costs more than writing it."""
+
+
+logger_class = ServerLog
+
 # The server's lines look like the application's, and whatever any library has to say becomes one of them.
 logconfig_dict = {
     "formatters": {"json": {"()": "bank.web.json_lines.JsonLines"}},
@@ -45,6 +59,18 @@ logconfig_dict = {
 def on_starting(_server: Arbiter) -> None:
     """Count from nothing; only the processes of this server add to it."""
     metrics.begin(Settings.from_env(os.environ).metrics_directory)
+
+
+def post_worker_init(worker: Worker) -> None:
+    """Open this process's connections before anybody waits for one."""
+    app: Any = worker.wsgi
+    bank = app.extensions["bank"].bank
+    pool.open_ahead(bank.engine)
+    if bank.near:
+        pool.open_ahead(bank.near.replica.engine)
+    # What is loaded by now stays: the garbage collector would look through it again and again, 70 ms each time.
+    gc.collect()
+    gc.freeze()
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:

@@ -77,7 +77,7 @@ def marked(sentence: str) -> str:
 
 def symbols() -> tuple[str, str]:
     """What stands before decimals and what between thousands: a point and a comma, or the other way round."""
-    return numbers.get_decimal_symbol(locale()), numbers.get_group_symbol(locale())
+    return _symbols(current())
 
 
 def whole(number: int) -> str:
@@ -140,6 +140,11 @@ def _day(day: date, patterns: dict[str, str]) -> str:
     pattern = patterns.get(current(), patterns[_DEFAULT])
     # Years as they are written in files' names, with four digits.
     return dates.format_date(day, pattern.replace("y", "yyyy"), locale=locale())
+
+
+@cache
+def _symbols(language: str) -> tuple[str, str]:
+    return numbers.get_decimal_symbol(_locale(language)), numbers.get_group_symbol(_locale(language))
 
 
 @cache

@@ -73,6 +73,9 @@ class Settings:
     password_memory_kib: int = 65_536
     password_hashers: int = 2
     name_checks_per_day: int = 20
+    api_calls_per_minute: int = 600
+    group_commit_most: int = 64
+    database_replica_url: str = field(default="", repr=False)
     metrics_directory: str = ""
 
     @property
@@ -117,6 +120,9 @@ class Settings:
             password_memory_kib=reader.number("PASSWORD_MEMORY_KIB", 65_536, 8_192, 1_048_576),
             password_hashers=reader.number("PASSWORD_HASHERS", 2, 1, 16),
             name_checks_per_day=reader.number("NAME_CHECKS_PER_DAY", 20, 1, 1000),
+            api_calls_per_minute=reader.number("API_CALLS_PER_MINUTE", 600, 10, 1_000_000),
+            group_commit_most=reader.number("GROUP_COMMIT_MOST", 64, 1, 1000),
+            database_replica_url=reader.replica_url(production),
             metrics_directory=reader.text(
                 "PROMETHEUS_MULTIPROC_DIR", "", r"(/.{1,200})?", "must be a folder's whole path"
             ),
@@ -148,6 +154,9 @@ class Settings:
             "PASSWORD_MEMORY_KIB": str(self.password_memory_kib),
             "PASSWORD_HASHERS": str(self.password_hashers),
             "NAME_CHECKS_PER_DAY": str(self.name_checks_per_day),
+            "API_CALLS_PER_MINUTE": str(self.api_calls_per_minute),
+            "GROUP_COMMIT_MOST": str(self.group_commit_most),
+            "DATABASE_REPLICA_URL": masked_url(re.sub(rf"[?&]{LOGIN_FILE}=[^&]*$", "", self.database_replica_url)),
             "PROMETHEUS_MULTIPROC_DIR": self.metrics_directory,
         }
 
@@ -289,20 +298,21 @@ class _Reader:
         return self._value(name, default, read, ZoneInfo("UTC"))
 
     def database_url(self, production: bool) -> str:
+        default = None if production else DEVELOPMENT_DATABASE_URL
+        url = self._value("DATABASE_URL", default, lambda text: _usable(text, production), "")
+        return self._with_login_file(url, production) if url else url
+
+    def replica_url(self, production: bool) -> str:
+        """Whoever logs in to the primary logs in to its copy."""
+
         def read(text: str) -> str:
-            url = normalised_url(text)
-            try:
-                make_url(url)
-            except (ArgumentError, ValueError) as problem:
-                raise ValueError("cannot be read: a password's special characters must be percent-encoded") from problem
-            if production and not verifies_certificate(url):
-                raise ValueError(
-                    "must verify the server's certificate in production: add ?sslmode=verify-full&sslrootcert=FILE"
-                    " (PostgreSQL) or ?ssl_ca=FILE (MySQL)"
-                )
+            url = text and _usable(text, production)
+            driver = _DRIVERS.get(self.env.get("DATABASE_URL", "").strip().partition("://")[0])
+            if url and (driver in (None, "sqlite") or not url.startswith(f"{driver}://")):
+                raise ValueError("must be a replica of the database that DATABASE_URL names; SQLite has none")
             return url
 
-        url = self._value("DATABASE_URL", None if production else DEVELOPMENT_DATABASE_URL, read, "")
+        url = self._value("DATABASE_REPLICA_URL", "", read, "")
         return self._with_login_file(url, production) if url else url
 
     def _with_login_file(self, url: str, production: bool) -> str:
@@ -334,6 +344,21 @@ class _Reader:
             return keys
 
         return self._value("IDENTITY_KEYS", None if production else DEVELOPMENT_IDENTITY_KEY, read, ())
+
+
+def _usable(text: str, production: bool) -> str:
+    """A database's URL with the driver this bank uses, if it may be connected to like that."""
+    url = normalised_url(text)
+    try:
+        make_url(url)
+    except (ArgumentError, ValueError) as problem:
+        raise ValueError("cannot be read: a password's special characters must be percent-encoded") from problem
+    if production and not verifies_certificate(url):
+        raise ValueError(
+            "must verify the server's certificate in production: add ?sslmode=verify-full&sslrootcert=FILE"
+            " (PostgreSQL) or ?ssl_ca=FILE (MySQL)"
+        )
+    return url
 
 
 def _is_open_to_others(path: Path) -> bool:

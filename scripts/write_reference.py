@@ -15,7 +15,6 @@ from bank.cli import main
 from bank.errors import BankError
 from bank.settings import Settings
 from bank.web.access import table
-from bank.web.errors import STATUS, status_of
 
 REFERENCE = Path(__file__).parents[1] / "docs/reference"
 
@@ -51,7 +50,7 @@ def errors_page() -> str:
         "error ends with exit code 1.\n"
     )
     return head + "".join(
-        f"\n### {error.code}\n\n{(error.__doc__ or '').splitlines()[0]} Status {status_of(error)}.\n"
+        f"\n### {error.code}\n\n{(error.__doc__ or '').splitlines()[0]} Status {error.status}.\n"
         for error in concrete_errors()
     )
 
@@ -61,8 +60,8 @@ def concrete_errors() -> list[type[BankError]]:
     for module in pkgutil.walk_packages(bank.__path__, "bank."):
         if not module.name.startswith("bank.migrations"):
             import_module(module.name)
-    kinds = {*STATUS, BankError}
-    return sorted((error for error in _below(BankError) if error not in kinds), key=lambda error: error.code)
+    raised = [error for error in _below(BankError) if error.__module__ != BankError.__module__]
+    return sorted(raised, key=lambda error: error.code)
 
 
 def _below(kind: type[BankError]) -> Iterator[type[BankError]]:

@@ -20,7 +20,7 @@ from bank.customers import service as customers
 from bank.customers.identity_number import IdentityNumbers, read_identity_number
 from bank.customers.model import CustomerDetails
 from bank.customers.store import Customer
-from bank.identity import logins, sessions, staff
+from bank.identity import logins, sessions, staff, tokens
 from bank.identity.staff import Role, Staff
 from bank.identity.store import sessions as session_rows
 from bank.ledger import store as ledger_store
@@ -255,6 +255,15 @@ class Branch:
             sessions.start, kind, person.id, by=self.author(name), network_address="192.0.2.7", device="test"
         )
         return token
+
+    def token_of(self, name: str, *scopes: str, days: int = 30, called: str = "Test") -> tuple[int, str]:
+        """A token of this person's, of every scope unless some are named; answers its id and itself."""
+        person = self.people[name]
+        kind = "staff" if isinstance(person, Staff) else "customer"
+        return self.bank.run(
+            tokens.make, kind, person.id, name=called, scopes=scopes or tuple(tokens.SCOPES[kind]), days=days,
+            by=self.author(name),
+        )  # fmt: skip
 
     def session_id_of(self, name: str) -> int:
         """The id of a new session."""

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import sqlalchemy as sa
+
 
 @dataclass
 class Proxy:
@@ -22,6 +24,8 @@ class Proxy:
     away_after_cut: bool = False
     away: bool = False
     open_ones: list[socket.socket] = field(default_factory=list)
+    #: What clients said, a burst each: the beginning of all that came before the server answered.
+    bursts: list[bytes] = field(default_factory=list)
 
     @property
     def path(self) -> Path:
@@ -54,13 +58,19 @@ class Proxy:
             server = socket.socket(socket.AF_UNIX)
             server.connect(str(self.target))
             self.open_ones += [client, server]
-            answering = threading.Event()
+            fatal, answered = threading.Event(), threading.Event()
+            answered.set()
             for pump in (self._requests, self._replies):
-                threading.Thread(target=pump, args=(client, server, answering), daemon=True).start()
+                threading.Thread(target=pump, args=(client, server, fatal, answered), daemon=True).start()
 
-    def _requests(self, client: socket.socket, server: socket.socket, fatal: threading.Event) -> None:
+    def _requests(
+        self, client: socket.socket, server: socket.socket, fatal: threading.Event, answered: threading.Event
+    ) -> None:
         with suppress(OSError):
             while said := client.recv(1 << 16):
+                if answered.is_set():
+                    answered.clear()
+                    self.bursts.append(said[:4000])
                 if self.cut_at and self.cut_at in said:
                     self.cut_at, self.away = None, self.away_after_cut
                     fatal.set()
@@ -70,11 +80,14 @@ class Proxy:
         _close(client)
         _close(server)
 
-    def _replies(self, client: socket.socket, server: socket.socket, fatal: threading.Event) -> None:
+    def _replies(
+        self, client: socket.socket, server: socket.socket, fatal: threading.Event, answered: threading.Event
+    ) -> None:
         with suppress(OSError):
             while said := server.recv(1 << 16):
                 if fatal.is_set():
                     break
+                answered.set()
                 client.sendall(said)
         _close(client)
         _close(server)
@@ -84,6 +97,16 @@ def _close(end: socket.socket) -> None:
     with suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
     end.close()
+
+
+@contextmanager
+def proxied(url: str) -> Iterator[tuple[str, Proxy]]:
+    """The URL of a private server's database, through a proxy, and the proxy."""
+    name = "host" if url.startswith("postgresql") else "unix_socket"
+    there = sa.make_url(url).query[name]
+    assert isinstance(there, str)
+    with proxy_before(Path(there) / ".s.PGSQL.5432" if name == "host" else Path(there)) as proxy:
+        yield url.replace(there, str(proxy.directory if name == "host" else proxy.path)), proxy
 
 
 @contextmanager

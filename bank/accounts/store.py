@@ -11,8 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from bank.customers.store import customers
-from bank.ledger.store import LedgerAccount
-from bank.ledger.tables import ledger_accounts
+from bank.ledger.store import ENTRIES, Entry, LedgerAccount, entry_of_rows
+from bank.ledger.tables import journal_entries, ledger_accounts, postings
 from bank.storage.metadata import MYSQL_OPTIONS, Id, Instant, metadata
 
 # An account is its ledger account: they share their id.
@@ -82,6 +82,10 @@ class Holder:
 _LEDGER_COLUMNS = [ledger_accounts.c[field] for field in LedgerAccount.__dataclass_fields__]
 _COLUMNS = [accounts.c.product, accounts.c.opened_on, accounts.c.closed_on, accounts.c.frozen_for]
 _QUERY = sa.select(*_COLUMNS, *_LEDGER_COLUMNS).join_from(accounts, ledger_accounts)
+_HOLDER_COLUMNS = [
+    customers.c.id, customers.c.number, customers.c.name, customers.c.status, account_holders.c.role, customers.c.birth_date,
+]  # fmt: skip
+_HOLDER_ORDER = account_holders.c.role.desc(), customers.c.number
 
 
 def of_row(row: Sequence[Any]) -> Account:
@@ -120,6 +124,49 @@ def held_by(reader: sa.Connection, customer_id: int, number: str) -> Account | N
     return next(iter(_accounts(reader, mine)), None)
 
 
+def as_known_to(
+    reader: sa.Connection, customer_id: int, account_ids: Collection[int]
+) -> dict[int, tuple[Account, bool]]:
+    """The customers' accounts of these ids, each with whether this customer may use it."""
+    c = account_holders.c
+    mine = sa.and_(c.account_id == accounts.c.id, c.customer_id == customer_id)
+    query = _QUERY.add_columns(c.customer_id).outerjoin(account_holders, mine)
+    rows = reader.execute(query.where(accounts.c.id.in_(list(account_ids))))
+    return {account.id: (account, row[-1] is not None) for row in rows for account in [of_row(row[:-1])]}
+
+
+def entry_of_customer(reader: sa.Connection, entry_id: int, customer_id: int) -> tuple[Entry | None, list[Account]]:
+    """The entry of this id, if there is one, and those of the accounts that it moved which this customer may use."""
+    query = (
+        ENTRIES.add_columns(account_holders.c.customer_id, *_COLUMNS, *_LEDGER_COLUMNS)
+        .outerjoin(
+            account_holders,
+            sa.and_(
+                account_holders.c.account_id == postings.c.account_id, account_holders.c.customer_id == customer_id
+            ),
+        )
+        .outerjoin(accounts, accounts.c.id == account_holders.c.account_id)
+        .where(journal_entries.c.id == entry_id)
+    )
+    rows = reader.execute(query).all()
+    split = len(ENTRIES.selected_columns)
+    return entry_of_rows(rows), [of_row(row[split + 1 :]) for row in rows if row[split] is not None]
+
+
+def with_holders(reader: sa.Connection, number: str) -> tuple[Account, list[Holder]] | None:
+    """The customers' account of this number, if there is one, and who may use it: owners first, by number."""
+    query = (
+        _QUERY.add_columns(*_HOLDER_COLUMNS)
+        .outerjoin(account_holders, account_holders.c.account_id == accounts.c.id)
+        .outerjoin(customers, customers.c.id == account_holders.c.customer_id)
+        .where(ledger_accounts.c.number == number)
+        .order_by(*_HOLDER_ORDER)
+    )
+    rows = reader.execute(query).all()
+    split = len(_QUERY.selected_columns)
+    return (of_row(rows[0][:split]), [Holder(*row[split:]) for row in rows if row[split]]) if rows else None
+
+
 def listing(*, status: str | None) -> sa.Select[Any]:
     """The query of all customers' accounts of one status, or of all; `of_row` reads what it finds."""
     return _QUERY if status is None else _QUERY.where(ledger_accounts.c.status == status)
@@ -127,26 +174,19 @@ def listing(*, status: str | None) -> sa.Select[Any]:
 
 def holders(reader: sa.Connection, account_id: int) -> list[Holder]:
     """Who may use the account: owners first, by number."""
-    query = (
-        sa.select(
-            customers.c.id,
-            customers.c.number,
-            customers.c.name,
-            customers.c.status,
-            account_holders.c.role,
-            customers.c.birth_date,
-        )
-        .join_from(account_holders, customers)
-        .where(account_holders.c.account_id == account_id)
-        .order_by(account_holders.c.role.desc(), customers.c.number)
-    )
-    return [Holder(*row) for row in reader.execute(query)]
+    return holders_of(reader, [account_id]).get(account_id, [])
 
 
-def holder_ids(reader: sa.Connection, account_ids: Collection[int]) -> set[int]:
-    """The ids of the customers who may use any of these accounts."""
+def holders_of(reader: sa.Connection, account_ids: Collection[int]) -> dict[int, list[Holder]]:
+    """Who may use each of these accounts: owners first, by number; what is no customers' account is left out."""
     c = account_holders.c
-    return set(reader.execute(sa.select(c.customer_id).where(c.account_id.in_(list(account_ids)))).scalars())
+    query = sa.select(c.account_id, *_HOLDER_COLUMNS).join_from(account_holders, customers)
+    found = defaultdict[int, list[Holder]](list)
+    for account_id, *holder in reader.execute(
+        query.where(c.account_id.in_(list(account_ids))).order_by(*_HOLDER_ORDER)
+    ):
+        found[account_id].append(Holder(*holder))
+    return found
 
 
 def owners(reader: sa.Connection, account_id: int) -> set[int]:

@@ -63,3 +63,10 @@ def details(reader: sa.Connection, action: str, subject: str) -> list[dict[str, 
     c = audit_records.c
     query = sa.select(c.details).where(c.subject == subject, c.action == action).order_by(c.id)
     return [row.details for row in reader.execute(query)]
+
+
+def reason_of(reader: sa.Connection, action: str, subject: str, operation: str) -> str | None:
+    """The reason given for this very operation on `subject`, if it was recorded."""
+    c = audit_records.c
+    query = sa.select(c.details, c.reason).where(c.subject == subject, c.action == action)
+    return next((row.reason for row in reader.execute(query) if row.details.get("operation") == operation), None)

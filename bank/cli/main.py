@@ -9,13 +9,16 @@ import click
 import sqlalchemy as sa
 
 from bank.cli import common
+from bank.cli.bench import bench
 from bank.cli.db import db
 from bank.cli.demo import demo
 from bank.cli.imports import import_group
 from bank.cli.ledger import ledger
 from bank.cli.metrics import metrics
+from bank.cli.payment_files import import_payments
 from bank.cli.payments import payments
 from bank.cli.staff import staff
+from bank.cli.tokens import token
 from bank.customers.identity_number import IdentityNumbers
 from bank.customers.service import rotate_identities
 from bank.customers.store import customers
@@ -72,10 +75,13 @@ def rotate_keys() -> None:
     click.echo("All identity numbers are under the newest key; the older keys can go.")
 
 
+main.add_command(bench)
 main.add_command(db)
 main.add_command(demo)
 main.add_command(staff)
+main.add_command(token)
 main.add_command(import_group)
+import_group.add_command(import_payments)
 main.add_command(ledger)
 main.add_command(metrics)
 main.add_command(payments)

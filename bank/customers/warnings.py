@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -14,9 +15,12 @@ from bank.audit.store import audit_records
 from bank.customers import store
 from bank.customers.service import NoSuchCustomer
 from bank.customers.store import Customer, customer_warnings
-from bank.errors import Missing
+from bank.errors import Forbidden, Missing
 from bank.language import gettext as _
 from bank.storage.metadata import generated_id
+
+#: So long a reason counts, for this member of staff and this customer.
+REASON_MINUTES: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,16 @@ class NoSuchWarning(Missing):
 
     def __init__(self) -> None:
         super().__init__(_("There is no such warning about this customer. Somebody may have lifted it."))
+
+
+class ReasonNeeded(Forbidden):
+    """This customer's record is opened only for a reason, which is kept."""
+
+    code = "reason_needed"
+
+    def __init__(self, number: str) -> None:
+        super().__init__(_("Say why you open the record of customer %(number)s.", number=number))
+        self.number = number
 
 
 _COLUMNS = [customer_warnings.c[field] for field in CustomerWarning.__dataclass_fields__]
@@ -110,23 +124,18 @@ def show_identity(tx: sa.Connection, customer_id: int, *, by: Author, reason: st
     return True
 
 
-def unexplained(reader: sa.Connection, customer_ids: list[int], who: str, *, since: datetime) -> Customer | None:
-    """The first of these customers whose record asks for a reason that `who` has not given since then."""
-    w, a, c = customer_warnings.c, audit_records.c, store.customers.c
-    asking: sa.Select[Any] = (
-        sa.select(c.id)
-        .distinct()
-        .join_from(store.customers, customer_warnings, w.customer_id == c.id)
-        .where(c.id.in_(customer_ids), w.lifted_at.is_(None), w.needs_reason)
-        .order_by(c.id)
+def unexplained(
+    reader: sa.Connection, about: Iterable[CustomerWarning], who: str, *, since: datetime
+) -> Customer | None:
+    """The first customer of these warnings, which ask for a reason, to whose record `who` has given none since then."""
+    asking = {f"customer:{warning.customer_id}": warning.customer_id for warning in about}
+    c = audit_records.c
+    given = sa.select(c.subject).where(
+        c.subject.in_(list(asking)), c.action == "customer.opened", c.who == who, c.at >= since
     )
-    for [customer_id] in reader.execute(asking):
-        given = sa.select(a.id).where(
-            a.subject == f"customer:{customer_id}", a.action == "customer.opened", a.who == who, a.at >= since
-        )
-        if reader.execute(given.limit(1)).first() is None:
-            return store.by_id(reader, customer_id)
-    return None
+    for subject in reader.execute(given.distinct()).scalars():
+        del asking[subject]
+    return store.by_id(reader, min(asking.values())) if asking else None
 
 
 def _done(tx: sa.Connection, action: str, customer: Customer, operation: str) -> bool:

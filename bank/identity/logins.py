@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from bank.audit import store as audit
 from bank.audit.model import Author
 from bank.errors import Refused
-from bank.identity import sessions
+from bank.identity import sessions, tokens
 from bank.identity.store import customer_logins, one_time_codes
 from bank.language import gettext as _
 
@@ -57,7 +57,7 @@ def end_codes(tx: sa.Connection, customer_id: int, *, at: datetime) -> None:
 
 
 def redeem_code(tx: sa.Connection, customer_id: int, code: str, new_hash: str, *, by: Author) -> None:
-    """Set the customer's password by a one-time code, and end all their sessions. A code is good once.
+    """Set the customer's password by a one-time code, and end all their sessions and tokens. A code is good once.
 
     Raises:
         WrongCode: it is not theirs, used, or too old.
@@ -73,13 +73,15 @@ def redeem_code(tx: sa.Connection, customer_id: int, code: str, new_hash: str, *
         raise WrongCode
     _store(tx, customer_id, new_hash, at=by.at)
     sessions.revoke_all(tx, "customer", customer_id, at=by.at)
+    tokens.revoke_all(tx, "customer", customer_id, at=by.at)
     audit.record(tx, "login.enrolled", f"customer:{customer_id}", by=by)
 
 
 def change_password(tx: sa.Connection, customer_id: int, new_hash: str, *, by: Author, keep_session: int) -> None:
-    """Store a new password's hash and end the customer's other sessions."""
+    """Store a new password's hash and end the customer's other sessions, and all tokens."""
     _store(tx, customer_id, new_hash, at=by.at)
     sessions.revoke_all(tx, "customer", customer_id, at=by.at, but=keep_session)
+    tokens.revoke_all(tx, "customer", customer_id, at=by.at)
     audit.record(tx, "login.password_changed", f"customer:{customer_id}", by=by)
 
 

@@ -72,7 +72,7 @@ def start(
     tx.execute(sessions.delete().where(_of(kind, person_id), sessions.c.created_at < by.at - _KEPT))
     token = secrets.token_urlsafe(32)
     row = {
-        "token_digest": _digest(token),
+        "token_digest": digest(token),
         "kind": kind,
         "person_id": person_id,
         "created_at": by.at,
@@ -83,10 +83,11 @@ def start(
     return generated_id(tx.execute(sessions.insert(), row)), token
 
 
-def live(token: str) -> sa.Select[Any]:
-    """The query for a session that was not revoked; the caller joins whom it belongs to, and looks at the clock."""
-    columns = [sessions.c[field] for field in Session.__dataclass_fields__]
-    return sa.select(*columns).where(sessions.c.token_digest == _digest(token), sessions.c.revoked_at.is_(None))
+#: The query for a session that was not revoked, by its token's `digest`; whoever asks joins whom it belongs to, and
+#: looks at the clock.
+LIVE: Final[sa.Select[Any]] = sa.select(*(sessions.c[field] for field in Session.__dataclass_fields__)).where(
+    sessions.c.token_digest == sa.bindparam("digest"), sessions.c.revoked_at.is_(None)
+)
 
 
 def touch(tx: sa.Connection, session_id: int, last_used_at: datetime) -> None:
@@ -156,5 +157,6 @@ def _of(kind: str, person_id: int) -> sa.ColumnElement[bool]:
     return sa.and_(sessions.c.kind == kind, sessions.c.person_id == person_id)
 
 
-def _digest(token: str) -> str:
+def digest(token: str) -> str:
+    """What is stored of a session's token."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from bank.audit import store as audit
 from bank.audit.model import Author
 from bank.errors import Conflict, Forbidden, Invalid, Missing
-from bank.identity import sessions
+from bank.identity import sessions, tokens
 from bank.identity.passwords import legacy_hash
 from bank.identity.store import staff
 from bank.language import gettext
@@ -222,11 +222,12 @@ def password_hash(reader: sa.Connection, user_id: str) -> tuple[int, str] | None
 def set_password(
     tx: sa.Connection, staff_id: int, new_hash: str, *, must_change: bool, by: Author, keep_session: int | None = None
 ) -> None:
-    """Store a new password's hash and end their sessions, but perhaps the one they are in."""
+    """Store a new password's hash and end their tokens and their sessions, but perhaps the one they are in."""
     tx.execute(
         staff.update().where(staff.c.id == staff_id).values(password_hash=new_hash, must_change_password=must_change)
     )
     sessions.revoke_all(tx, "staff", staff_id, at=by.at, but=keep_session)
+    tokens.revoke_all(tx, "staff", staff_id, at=by.at)
     audit.record(tx, "staff.password_reset" if must_change else "staff.password_changed", f"staff:{staff_id}", by=by)
 
 
@@ -262,6 +263,7 @@ def set_disabled(tx: sa.Connection, staff_id: int, disabled: bool, *, by: Author
         if person.role is Role.EXECUTIVE:
             _keep_an_executive(tx, staff_id)
         sessions.revoke_all(tx, "staff", staff_id, at=by.at)
+        tokens.revoke_all(tx, "staff", staff_id, at=by.at)
     tx.execute(staff.update().where(staff.c.id == staff_id).values(disabled_at=by.at if disabled else None))
     audit.record(tx, "staff.disabled" if disabled else "staff.enabled", str(person), by=by, reason=reason)
 

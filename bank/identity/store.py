@@ -62,6 +62,26 @@ sessions = sa.Table(
     **MYSQL_OPTIONS,
 )
 
+# For programs: what a person allows one to do in their name.
+api_tokens = sa.Table(
+    "api_tokens",
+    metadata,
+    sa.Column("id", Id, primary_key=True, autoincrement=True),
+    sa.Column("token_digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("kind", sa.String(8), nullable=False),
+    sa.Column("person_id", Id, nullable=False),
+    sa.Column("name", sa.String(60), nullable=False),
+    # Words of `tokens.SCOPES`, separated by single spaces.
+    sa.Column("scopes", sa.String(200), nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("last_used_on", sa.Date),
+    sa.Column("revoked_at", Instant),
+    sa.Index("ix_api_tokens_person", "kind", "person_id"),
+    sa.CheckConstraint("kind IN ('staff', 'customer')", name="kind"),
+    **MYSQL_OPTIONS,
+)
+
 # One row per account and per source of log-ins that lately failed.
 throttles = sa.Table(
     "throttles",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bank.errors import BankError, Conflict, Refused
+from bank.errors import BankError, Refused
 from bank.language import gettext
 from bank.language import marked as _
 from bank.money import Money
@@ -156,7 +156,7 @@ class AlreadyReversed(LedgerRefused):
     sentence = _("This entry has already been reversed.")
 
 
-class KeyReused(Conflict):
+class KeyReused(Refused):
     """The idempotency key came before with other content."""
 
     code = "key_reused"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,6 +13,9 @@ from bank.ledger.tables import ledger_accounts, postings
 
 #: Where a page of the feed ends: the day and the sequence number of its last posting.
 Place = tuple[date, int]
+#: What a query is asked with: values, or bound parameters for which they come later.
+Number = int | sa.BindParameter[int]
+Day = date | sa.BindParameter[date]
 
 
 def place_of(reader: sa.Connection, account_id: int, seq: int) -> Place | None:
@@ -21,16 +25,20 @@ def place_of(reader: sa.Connection, account_id: int, seq: int) -> Place | None:
     return (day, seq) if day else None
 
 
-def page_by_day(
-    reader: sa.Connection,
-    account_id: int,
+def page_by_day(reader: sa.Connection, account_id: int, **which: Any) -> list[PostingRow]:
+    """What the query `by_day` finds."""
+    return posting_rows(reader, by_day(account_id, **which))
+
+
+def by_day(
+    account_id: Number,
     *,
-    before: Place | None = None,
-    first: date | None = None,
-    last: date | None = None,
-    limit: int,
-) -> list[PostingRow]:
-    """The `limit` postings just before a place (None: the newest) booked from `first` to `last`, newest day first.
+    before: tuple[Day, Number] | None = None,
+    first: Day | None = None,
+    last: Day | None = None,
+    limit: Number,
+) -> sa.Select[Any]:
+    """The query of the `limit` postings just before a place (None: the newest) from `first` to `last`, newest day first.
 
     Within a day the last one booked comes first. What was booked later for an earlier day stands on its day, so days
     are whole, and a range of days is a range of the index.
@@ -44,7 +52,7 @@ def page_by_day(
         day, seq = before
         # The first condition says nothing new, but lets every database begin at that day in the index.
         query = query.where(postings.c.booking_date <= day, sa.or_(postings.c.booking_date < day, postings.c.seq < seq))
-    return posting_rows(reader, query.order_by(postings.c.booking_date.desc(), postings.c.seq.desc()).limit(limit))
+    return query.order_by(postings.c.booking_date.desc(), postings.c.seq.desc()).limit(limit)
 
 
 def day_totals(reader: sa.Connection, account_id: int, first: date, last: date) -> dict[date, int]:
@@ -58,9 +66,14 @@ def day_totals(reader: sa.Connection, account_id: int, first: date, last: date) 
     return {day: int(total) for day, total in reader.execute(query)}
 
 
-def latest(reader: sa.Connection, account_ids: Iterable[int], *, limit: int) -> list[PostingRow]:
-    """The `limit` postings booked last on any of these accounts, newest first."""
-    newest = [
+def latest(reader: sa.Connection, account_ids: Sequence[int], *, limit: int) -> list[PostingRow]:
+    """What the query `newest` finds."""
+    return posting_rows(reader, newest(account_ids, limit=limit)) if account_ids else []
+
+
+def newest(account_ids: Sequence[Number], *, limit: Number) -> sa.Select[Any]:
+    """The query of the `limit` postings booked last on any of these accounts, of which there is one, newest first."""
+    of_each = [
         sa.select(
             sa.select(postings.c.account_id, postings.c.seq)
             .where(postings.c.account_id == account_id)
@@ -70,15 +83,12 @@ def latest(reader: sa.Connection, account_ids: Iterable[int], *, limit: int) -> 
         )
         for number, account_id in enumerate(account_ids)
     ]
-    if not newest:
-        return []
-    these = sa.union_all(*newest).subquery("these")
-    query = (
+    these = sa.union_all(*of_each).subquery("newest")
+    return (
         sa.select(*POSTING_COLUMNS)
         .select_from(
             POSTINGS.join(these, sa.and_(these.c.account_id == postings.c.account_id, these.c.seq == postings.c.seq))
         )
-        .order_by(postings.c.entry_id.desc(), postings.c.account_id)
+        .order_by(postings.c.entry_id.desc(), postings.c.account_id, postings.c.seq)
         .limit(limit)
     )
-    return posting_rows(reader, query)

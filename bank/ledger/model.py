@@ -168,7 +168,7 @@ class JournalEntry:
 
     def digest(self) -> str:
         """A fingerprint of what is asked, whenever it is asked: the dates of booking are left out."""
-        asked = ([p.account_id, p.side.value, p.amount.minor_units, p.amount.currency] for p in self.postings)
+        asked = ([p.account_id, p.side, p.amount.minor_units, p.amount.currency] for p in self.postings)
         return fingerprint(self.kind, self.narrative, asked, self.reverses, self.hold_change())
 
     def hold_change(self) -> list[Any] | None:
@@ -214,7 +214,7 @@ class JournalEntry:
             "postings": [
                 {
                     "account": p.account_id,
-                    "side": p.side.value,
+                    "side": p.side,
                     "minor": p.amount.minor_units,
                     "currency": p.amount.currency,
                 }
@@ -233,7 +233,7 @@ def fingerprint(
 
 def _utc(instant: datetime) -> str:
     """UTC without a zone, as all three databases read it."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def imbalance(postings: tuple[Posting, ...]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -189,10 +189,11 @@ POSTINGS = postings.join(journal_entries).join(ledger_accounts)
 
 def posting_rows(reader: sa.Connection, query: sa.Select[Any]) -> list[PostingRow]:
     """What a query for POSTING_COLUMNS finds."""
-    return [_posting_row(row) for row in reader.execute(query)]
+    return [posting_row(row) for row in reader.execute(query)]
 
 
-def _posting_row(row: Iterable[Any]) -> PostingRow:
+def posting_row(row: Iterable[Any]) -> PostingRow:
+    """The posting of one row of POSTING_COLUMNS."""
     account_id, seq, entry_id, side, minor, after, booking_date, kind, narrative, booked_at, value_date, currency = row
     amount, balance = Money(minor, currency), Money(after, currency)
     return PostingRow(
@@ -252,7 +253,7 @@ def opening_and_postings(
     )
     rows = reader.execute(query).all()
     opening, currency = rows[0][:2]
-    return Money(int(opening), currency), [_posting_row(row[2:]) for row in rows if row[2] is not None]
+    return Money(int(opening), currency), [posting_row(row[2:]) for row in rows if row[2] is not None]
 
 
 def signed() -> sa.ColumnElement[int]:
@@ -264,50 +265,69 @@ def signed() -> sa.ColumnElement[int]:
 
 def entry(reader: sa.Connection, entry_id: int) -> Entry | None:
     """A journal entry with its postings in order, if there is one."""
-    later = journal_entries.alias("later")
-    query = (
-        sa.select(journal_entries, later.c.id.label("reversed_by"))
-        .outerjoin(later, later.c.reverses == journal_entries.c.id)
-        .where(journal_entries.c.id == entry_id)
+    return entry_of_rows(reader.execute(ENTRIES.where(journal_entries.c.id == entry_id)).all())
+
+
+_LATER = journal_entries.alias("later")
+#: A row for each posting of an entry, in order, or the one of an entry without any; `entry_of_rows` reads them.
+ENTRIES = (
+    sa.select(
+        journal_entries.c.id, journal_entries.c.caller, journal_entries.c.kind, journal_entries.c.narrative,
+        journal_entries.c.booking_date, journal_entries.c.value_date, journal_entries.c.booked_at, journal_entries.c.reverses,
+        _LATER.c.id.label("reversed_by"), journal_entries.c.hold_id, journal_entries.c.refusal,
+        postings.c.account_id, ledger_accounts.c.number, ledger_accounts.c.name, ledger_accounts.c.chart_code, postings.c.seq,
+        postings.c.side, postings.c.minor_units, postings.c.balance_after, ledger_accounts.c.currency,
     )
-    row = reader.execute(query).first()
-    if row is None:
+    .select_from(
+        journal_entries.outerjoin(_LATER, _LATER.c.reverses == journal_entries.c.id)
+        .outerjoin(postings, postings.c.entry_id == journal_entries.c.id)
+        .outerjoin(ledger_accounts, ledger_accounts.c.id == postings.c.account_id)
+    )
+    .order_by(postings.c.side.desc(), postings.c.account_id, postings.c.seq)
+)  # fmt: skip
+_OF_ENTRY = len(Entry.__dataclass_fields__) - 1  # all but the postings
+_OF_POSTING = _OF_ENTRY + len(EntryPosting.__dataclass_fields__) + 1
+
+
+def entry_of_rows(rows: Sequence[Sequence[Any]]) -> Entry | None:
+    """The entry in the rows that `ENTRIES` found, if there were any; more columns may follow its own."""
+    if not rows:
         return None
-    return Entry(
-        row.id, row.caller, row.kind, row.narrative, row.booking_date, row.value_date, row.booked_at, row.reverses, row.reversed_by,
-        row.hold_id, row.refusal, _entry_postings(reader, entry_id),
-    )  # fmt: skip
+    sides = [row[_OF_ENTRY:_OF_POSTING] for row in rows if row[_OF_ENTRY] is not None]
+    of_entry: dict[str, Any] = dict(zip(Entry.__dataclass_fields__, rows[0][:_OF_ENTRY], strict=False))
+    return Entry(**of_entry, postings=tuple(_entry_posting(*side) for side in sides))
 
 
-def _entry_postings(reader: sa.Connection, entry_id: int) -> tuple[EntryPosting, ...]:
-    query = (
-        sa.select(
-            postings.c.account_id, ledger_accounts.c.number, ledger_accounts.c.name, ledger_accounts.c.chart_code, postings.c.seq,
-            postings.c.side, postings.c.minor_units, postings.c.balance_after, ledger_accounts.c.currency,
-        )
-        .join_from(postings, ledger_accounts)
-        .where(postings.c.entry_id == entry_id)
-        .order_by(postings.c.side.desc(), postings.c.account_id)
-    )  # fmt: skip
-    return tuple(
-        EntryPosting(
-            account_id, number, name, chart_code, seq, Side(side), Money(minor, currency), Money(after, currency)
-        )
-        for account_id, number, name, chart_code, seq, side, minor, after, currency in reader.execute(query)
-    )
+def _entry_posting(
+    account_id: int, number: str, name: str, chart_code: str, seq: int, side: str, minor: int, after: int, currency: str
+) -> EntryPosting:
+    amount, balance = Money(minor, currency), Money(after, currency)
+    return EntryPosting(account_id, number, name, chart_code, seq, Side(side), amount, balance)
+
+
+def answer_by_key(reader: sa.Connection, caller: str, key: str) -> tuple[int, str | None] | None:
+    """The id of the entry that `caller` asked for by `key`, and why it was refused, if it was; None: it never arrived."""
+    row = reader.execute(_by_key(journal_entries.c.id, journal_entries.c.refusal, caller=caller, key=key)).first()
+    return (row.id, row.refusal) if row else None
 
 
 def entry_by_key(reader: sa.Connection, caller: str, key: str) -> int | None:
     """The id of the entry that `caller` asked for by `key`, posted or refused, if it ever arrived."""
-    query = sa.select(journal_entries.c.id).where(
-        journal_entries.c.caller == caller, journal_entries.c.idempotency_key == key
-    )
-    return reader.execute(query).scalar()
+    return reader.execute(_by_key(journal_entries.c.id, caller=caller, key=key)).scalar()
+
+
+def _by_key(*columns: sa.ColumnElement[Any], caller: str, key: str) -> sa.Select[Any]:
+    return sa.select(*columns).where(journal_entries.c.caller == caller, journal_entries.c.idempotency_key == key)
 
 
 def active_holds(reader: sa.Connection, *account_ids: int) -> list[HoldRow]:
     """The accounts' holds that still reserve something, oldest first."""
     return _holds(reader, sa.select(holds.c.id).where(holds.c.account_id.in_(account_ids), holds.c.remaining > 0))
+
+
+def hold_expires_at(reader: sa.Connection, hold_id: int) -> datetime | None:
+    """When the hold ends by itself; None: it does not."""
+    return reader.execute(sa.select(holds.c.expires_at).where(holds.c.id == hold_id)).scalar()
 
 
 def expired_holds(reader: sa.Connection, at: datetime, *, after: int = 0, limit: int) -> list[HoldRow]:

@@ -23,7 +23,7 @@ from bank.settings import Settings
 from bank.storage.transaction import Bank
 
 OWN: Final = "own"
-_UNKNOWN: Final = "unknown"
+UNKNOWN: Final = "unknown"
 _DAY: Final = timedelta(days=1)
 
 
@@ -77,7 +77,7 @@ def find(bank: Bank, customer_id: int, name: str, number: str, *, by: Author) ->
         customer_store.lock(tx, customer_id)
         account = account_store.by_number(tx, number)
         if account is None:
-            _count(tx, bank.settings, customer_id, number, _UNKNOWN, by.at)
+            count_try(tx, bank.settings, customer_id, number, UNKNOWN, by.at)
             return None
         if account_store.held_by(tx, customer_id, number):
             return Recipient(account.id, number, "", OWN)
@@ -87,7 +87,7 @@ def find(bank: Bank, customer_id: int, name: str, number: str, *, by: Author) ->
             if known and known.saved:
                 raise AlreadySaved(known)
             found = check(name, _owners(tx, account.id))
-            _count(tx, bank.settings, customer_id, number, found.result, by.at)
+            count_try(tx, bank.settings, customer_id, number, found.result, by.at)
             known = payees.name(tx, customer_id, account.id, name, found.result, by=by)
         return Recipient(account.id, number, known.name, known.name_check, known)
 
@@ -127,21 +127,21 @@ def count_payment(bank: Bank, customer_id: int, number: str, *, by: Author) -> N
         # A double click waited here for its first half.
         if not _is_known(tx, customer_id, number):
             there = account_store.by_number(tx, number)
-            _count(tx, bank.settings, customer_id, number, NONE if there else _UNKNOWN, by.at)
+            count_try(tx, bank.settings, customer_id, number, NONE if there else UNKNOWN, by.at)
 
     bank.run(use_case)
 
 
 def _is_known(reader: sa.Connection, customer_id: int, number: str) -> bool:
     c = name_checks.c
-    tried = sa.select(c.id).where(c.customer_id == customer_id, c.number == number, c.result != _UNKNOWN).limit(1)
+    tried = sa.select(c.id).where(c.customer_id == customer_id, c.number == number, c.result != UNKNOWN).limit(1)
     if account_store.held_by(reader, customer_id, number) or reader.execute(tried).first():
         return True
     account = account_store.by_number(reader, number)
     return account is not None and payees.by_account(reader, customer_id, account.id) is not None
 
 
-def _count(tx: sa.Connection, settings: Settings, customer_id: int, number: str, result: str, at: datetime) -> None:
+def count_try(tx: sa.Connection, settings: Settings, customer_id: int, number: str, result: str, at: datetime) -> None:
     """Write down a try, unless there were too many; whoever calls holds the customer's lock."""
     c, most = name_checks.c, settings.name_checks_per_day
     lately = sa.select(c.at).where(c.customer_id == customer_id, c.at > at - _DAY).order_by(c.at.desc()).limit(most)

@@ -57,6 +57,7 @@ _REASONS: Final = {
     "payee_cannot_receive": _("The account to be paid could not receive payments."),
     "no_such_account": _("You could no longer pay from this account. It is not tried again."),
     "customer_inactive": _("You could not pay at that time."),
+    "key_reused": _("Its key came before, with another payment. Give every payment a key of its own."),
 }
 
 # Where it says more than the kind's name: when money came in, and when it went out.
@@ -150,18 +151,25 @@ class Scheduled:
     @property
     def why(self) -> str:
         """Why it was not paid, in the reader's language; empty unless it was refused."""
-        if self.refusal is None:
-            return ""
-        facts = self.refusal["facts"]
-        amounts = {
-            name: Money(max(facts[name], 0), facts["currency"]) for name in ("available", "limit") if name in facts
-        }
-        reason = _REASONS.get(self.refusal["code"])
-        return gettext(reason, **amounts) if reason else gettext("The bank refused it; nothing has moved.")
+        return why_refused(self.refusal)
 
     def __str__(self) -> str:
         """How an audit record names the payment."""
         return f"scheduled:{self.id}"
+
+
+def why_refused(refusal: dict[str, Any] | None) -> str:
+    """A remembered refusal (its code and facts) in the reader's language; empty when there is none.
+
+    >>> why_refused({"code": "over_daily_limit", "facts": {"limit": 500_00, "currency": "USD"}})
+    "It was more than what was left of the day's limit of 500.00 USD."
+    """
+    if refusal is None:
+        return ""
+    facts = refusal["facts"]
+    amounts = {name: Money(max(facts[name], 0), facts["currency"]) for name in ("available", "limit") if name in facts}
+    reason = _REASONS.get(refusal["code"])
+    return gettext(reason, **amounts) if reason else gettext("The bank refused it; nothing has moved.")
 
 
 def next_month(day: date, day_of_month: int) -> date:

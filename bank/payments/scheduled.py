@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -27,6 +28,7 @@ from bank.storage.metadata import generated_id
 from bank.storage.transaction import Bank
 
 MOST_WAITING: Final = 100
+_MOST_REFUSED: Final = 5
 
 
 class InvalidDueDay(Invalid):
@@ -238,7 +240,10 @@ def coming(reader: sa.Connection, customer_id: int, *, until: date | None = None
     query = _QUERY.where(_S.customer_id == customer_id, _S.status == "waiting").order_by(_S.due_on, _S.id)
     if until is None:
         return _read(reader, query)
-    waiting = _read(reader, query.where(_S.due_on <= until))
+    return _each_time(_read(reader, query.where(_S.due_on <= until)), until)
+
+
+def _each_time(waiting: Iterable[Scheduled], until: date) -> list[Scheduled]:
     return sorted((time for each in waiting for time in _times(each, until)), key=lambda time: (time.due_on, time.id))
 
 
@@ -273,7 +278,15 @@ def decided_before(reader: sa.Connection, customer_id: int, *, before: int | Non
     return _read(reader, query.order_by(_S.due_on.desc(), _S.id.desc()).limit(limit))
 
 
-def lately_refused(reader: sa.Connection, customer_id: int, *, since: datetime, limit: int = 5) -> list[Scheduled]:
-    """The customer's payments that were not made on their day, since this instant, newest first."""
-    query = _QUERY.where(_S.customer_id == customer_id, _S.status == "refused", _S.decided_at >= since)
-    return _read(reader, query.order_by(_S.decided_at.desc(), _S.id.desc()).limit(limit))
+def coming_and_refused(
+    reader: sa.Connection, customer_id: int, *, until: date, since: datetime
+) -> tuple[list[Scheduled], list[Scheduled]]:
+    """What `coming` answers, and the customer's last payments that were not made on their day since then, newest first."""
+    waiting = sa.and_(_S.status == "waiting", _S.due_on <= until)
+    refused = sa.and_(_S.status == "refused", _S.decided_at >= since)
+    found = _read(reader, _QUERY.where(_S.customer_id == customer_id, sa.or_(waiting, refused)))
+    lately = [(each.decided_at, each.id, each) for each in found if each.decided_at]
+    return (
+        _each_time((each for each in found if not each.decided_at), until),
+        [each for *_, each in sorted(lately, reverse=True)[:_MOST_REFUSED]],
+    )

@@ -13,7 +13,7 @@ from bank.accounts import store as account_store
 from bank.accounts.store import Account
 from bank.audit import store as audit
 from bank.audit.model import Author
-from bank.errors import Forbidden, Invalid, Missing, Refused
+from bank.errors import BankError, Forbidden, Invalid, Missing, Refused
 from bank.language import gettext as _
 from bank.ledger import service as ledger
 from bank.ledger import store as ledger_store
@@ -166,7 +166,9 @@ def _as_told_to_payer(order: TransferOrder, outcome: Outcome) -> Receipt:
     except (AccountFrozen, AccountClosed) as refused:
         # The state of somebody else's account is not for the payer to know.
         if refused.facts["account"] == order.to_account_id:
-            raise PayeeCannotReceive from refused
+            told = PayeeCannotReceive()
+            told.replayed = refused.replayed
+            raise told from refused
         raise
 
 
@@ -185,6 +187,7 @@ def reverse(bank: Bank, entry_id: int, *, key: str, by: Author, reason: str) -> 
         OwnEntry: whoever asks has booked it.
         AlreadyReversed: it was reversed before.
         NotReversible: it moved nothing, or is a reversal itself.
+        KeyReused: the key came before with something else, be it another reason.
         InsufficientFunds: what it brought has been spent.
         TillTooLow: the cash that it brought is no longer in the till.
         VaultTooLow: it is no longer in the vault.
@@ -202,9 +205,10 @@ def reverse(bank: Bank, entry_id: int, *, key: str, by: Author, reason: str) -> 
             tx, [ledger.reversal(original, key=key, by=by, narrative=f"{REVERSAL}{original.narrative}"[:200])]
         )
         if not isinstance(outcome, Replayed):
-            audit.record(
-                tx, "entry.reversal", f"entry:{entry_id}", by=by, reason=reason, details={"outcome": _told(outcome)}
-            )
+            details = {"outcome": _told(outcome), "operation": key}
+            audit.record(tx, "entry.reversal", f"entry:{entry_id}", by=by, reason=reason, details=details)
+        elif audit.reason_of(tx, "entry.reversal", f"entry:{entry_id}", key) not in (None, reason):
+            raise KeyReused
         return outcome, {posting.chart_code: posting.account_id for posting in original.postings}
 
     outcome, moved = bank.run(use_case)
@@ -254,10 +258,16 @@ def place_hold(
     """Keep part of an account's money from being spent.
 
     Raises:
+        KeyReused: the key came before with something else, be it another end.
         Refused: the ledger's own reason.
     """
     hold = Reserve(account.id, amount, expires_at)
-    return _post(bank, entry_by(by, key, "hold", reason, (), hold=hold))
+    receipt = _post(bank, entry_by(by, key, "hold", reason, (), hold=hold))
+    if receipt.replayed:
+        with bank.reader() as reader:
+            if ledger_store.hold_expires_at(reader, receipt.entry_id) != expires_at:
+                raise KeyReused
+    return receipt
 
 
 def release_hold(bank: Bank, account: Account, hold_id: int, *, key: str, by: Author, reason: str) -> Receipt:
@@ -276,7 +286,9 @@ def out_of_cash(account_id: int | None, told: Callable[[Money], Refused]) -> Ite
         yield
     except InsufficientFunds as refused:
         if refused.facts["account"] == account_id:
-            raise told(Money(max(refused.facts["available"], 0), refused.facts["currency"])) from refused
+            lacking = told(Money(max(refused.facts["available"], 0), refused.facts["currency"]))
+            lacking.replayed = refused.replayed
+            raise lacking from refused
         raise
 
 
@@ -331,7 +343,12 @@ def receipt_of(outcome: Outcome) -> Receipt:
     Raises:
         BankError: it refused.
     """
-    return Receipt(outcome.or_raise(), replayed=isinstance(outcome, Replayed))
+    replayed = isinstance(outcome, Replayed)
+    try:
+        return Receipt(outcome.or_raise(), replayed)
+    except BankError as refused:
+        refused.replayed = replayed
+        raise
 
 
 def _told(outcome: Outcome) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
 
 import sqlalchemy as sa
 
-from bank.accounts.store import owner_names
+from bank.accounts.store import account_holders
+from bank.customers.store import customers
 from bank.language import together
 from bank.ledger.model import Side
 from bank.ledger.tables import journal_entries, ledger_accounts, postings
@@ -44,7 +49,7 @@ class KindSum:
 def movements(
     reader: sa.Connection, till_id: int, day: date, *, before: int | None = None, limit: int
 ) -> list[TillMovement]:
-    """The `limit` movements of the day just before `before` (None: the newest), newest first, in two queries."""
+    """The `limit` movements of the day just before `before` (None: the newest), newest first."""
     till, other = ledger_accounts.alias("till"), ledger_accounts.alias("other")
     opposite, any_other = postings.alias("opposite"), postings.alias("any_other")
     # An entry over the counter has one other account; of an odd one with several, the first stands for all.
@@ -70,18 +75,28 @@ def movements(
     )  # fmt: skip
     if before is not None:
         query = query.where(postings.c.seq < before)
-    rows = reader.execute(query).all()
-    owners = owner_names(reader, {row.other_id for row in rows})
-    return [
-        TillMovement(
-            row.seq, row.id, row.booked_at, row.kind, row.narrative, row.number,
-            together(owners[row.other_id]) if row.other_id in owners else row.name, row.other_id in owners,
-            Money(row.minor_units, row.currency) if row.side == Side.DEBIT else None,
-            Money(row.minor_units, row.currency) if row.side == Side.CREDIT else None,
-            Money(row.balance_after, row.currency),
-        )
-        for row in rows
-    ]  # fmt: skip
+    these = query.subquery("these")
+    owned = sa.and_(account_holders.c.account_id == these.c.other_id, account_holders.c.role == "owner")
+    with_owners = (
+        sa.select(these, customers.c.name.label("owner_name"))
+        .select_from(these.outerjoin(account_holders, owned))
+        .outerjoin(customers, customers.c.id == account_holders.c.customer_id)
+        .order_by(these.c.seq.desc(), customers.c.number)
+    )
+    return [_movement(list(of_one)) for _, of_one in groupby(reader.execute(with_owners), key=attrgetter("seq"))]
+
+
+def _movement(rows: Sequence[sa.Row[Any]]) -> TillMovement:
+    """The movement in these rows, of which there is one for each owner of the other account."""
+    row = rows[0]
+    owners = [one.owner_name for one in rows if one.owner_name is not None]
+    return TillMovement(
+        row.seq, row.id, row.booked_at, row.kind, row.narrative, row.number,
+        together(owners) if owners else row.name, bool(owners),
+        Money(row.minor_units, row.currency) if row.side == Side.DEBIT else None,
+        Money(row.minor_units, row.currency) if row.side == Side.CREDIT else None,
+        Money(row.balance_after, row.currency),
+    )  # fmt: skip
 
 
 def sums(reader: sa.Connection, till_id: int, day: date, currency: str, *, up_to: int | None = None) -> list[KindSum]:

@@ -77,19 +77,16 @@ def first_months(today: date, count: int = MONTHS) -> list[date]:
 
 
 def year(reader: sa.Connection, accounts: Sequence[Account], mine: Collection[int], today: date) -> Year:
-    """The last twelve months of these accounts, of one currency; `mine` are all of the customer's.
-
-    Let the reader be a snapshot: the balances are read first, and what was booked is taken back from them.
-    """
+    """The last twelve months of these accounts, of one currency; `mine` are all of the customer's."""
     currency = accounts[0].ledger.currency
     firsts = first_months(today)
-    totals = store.by_day(reader, [account.id for account in accounts], mine, firsts[0])
+    balance, totals = store.balance_and_days(reader, [account.id for account in accounts], mine, firsts[0])
     sums: dict[date, Counter[tuple[Side, bool]]] = defaultdict(Counter)
     moved: Counter[date] = Counter()
     for each in totals:
         sums[each.day.replace(day=1)][each.side, each.own] += each.total
         moved[each.day] += each.total if each.side is Side.CREDIT else -each.total
-    balances = _balances(sum(account.ledger.balance for account in accounts), moved, firsts[0], today)
+    balances = _balances(balance, moved, firsts[0], today)
     months = []
     for first in firsts:
         of_month = sums[first]

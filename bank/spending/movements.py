@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from functools import cache, lru_cache
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from bank.identifiers import masked
 from bank.language import folded, gettext
-from bank.ledger.feed import Place, page_by_day
-from bank.ledger.store import PostingRow
+from bank.ledger import feed
+from bank.ledger.feed import Place
+from bank.ledger.store import POSTING_COLUMNS, PostingRow, posting_row
 from bank.payments import counterparties
 from bank.payments.counterparties import Counterparty
 from bank.payments.model import kind_words, told
@@ -115,29 +119,58 @@ class Found:
     searched_back_to: date | None = None
 
 
-def described(
-    reader: sa.Connection, rows: Sequence[PostingRow], *, customer_id: int, mine: Collection[int]
-) -> list[Movement]:
-    """The postings with who is on the other side and their categories, in four queries."""
-    return _described(reader, rows, customer_id, mine, store.rules_of(reader, customer_id) if rows else {})
-
-
-def _described(
-    reader: sa.Connection, rows: Sequence[PostingRow], customer_id: int, mine: Collection[int], rules: Mapping[str, str]
-) -> list[Movement]:
-    if not rows:
+def latest(reader: sa.Connection, account_ids: Sequence[int], *, limit: int, customer_id: int) -> list[Movement]:
+    """The `limit` movements booked last on any of these accounts, newest first."""
+    if not account_ids:
         return []
-    entries = {row.entry_id for row in rows}
-    others = counterparties.of_entries(reader, mine, entries, customer_id)
-    corrected = store.corrections(reader, mine, entries)
-    return [_movement(row, others.get((row.account_id, row.entry_id)), corrected, rules) for row in rows]
+    values = {f"account_{number}": account_id for number, account_id in enumerate(account_ids)}
+    found = reader.execute(_latest(len(account_ids)), {**values, "most": limit, "customer_id": customer_id})
+    return _movements(found, store.rules_of(reader, customer_id))
 
 
-def _movement(
-    row: PostingRow, other: Counterparty | None, corrected: Mapping[tuple[int, int], str], rules: Mapping[str, str]
-) -> Movement:
-    category = corrected.get((row.account_id, row.entry_id)) or category_of(as_told(row, other), rules)
-    return Movement(row, other, category)
+# Putting these two queries together takes longer than the database does to answer them: each is kept.
+
+
+@lru_cache(maxsize=32)
+def _latest(accounts: int) -> sa.Select[Any]:
+    account_ids = [_number(f"account_{number}") for number in range(accounts)]
+    these = feed.newest(account_ids, limit=_number("most")).subquery("these")
+    return _described(these, these.c.entry_id.desc(), these.c.account_id, these.c.seq)
+
+
+@cache
+def _page(*, before: bool, first: bool, last: bool) -> sa.Select[Any]:
+    these = feed.by_day(
+        _number("account"),
+        before=(_day("day"), _number("place")) if before else None,
+        first=_day("first") if first else None,
+        last=_day("last") if last else None,
+        limit=_number("most"),
+    ).subquery("these")
+    return _described(these, these.c.booking_date.desc(), these.c.seq.desc())
+
+
+def _described(these: sa.Subquery, *order: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """The query of the postings in an order that tells them apart, with the other side and the corrected category of each."""
+    query = store.with_corrections(counterparties.with_others(these, _number("customer_id")), these)
+    return query.order_by(*order, counterparties.OWNERS)
+
+
+def _number(name: str) -> sa.BindParameter[int]:
+    return sa.bindparam(name, type_=sa.BigInteger())
+
+
+def _day(name: str) -> sa.BindParameter[date]:
+    return sa.bindparam(name, type_=sa.Date())
+
+
+def _movements(rows: Iterable[sa.Row[Any]], rules: Mapping[str, str]) -> list[Movement]:
+    return [_movement(list(of_one), rules) for _, of_one in groupby(rows, key=attrgetter("account_id", "seq"))]
+
+
+def _movement(rows: Sequence[sa.Row[Any]], rules: Mapping[str, str]) -> Movement:
+    posting, other = posting_row(rows[0][: len(POSTING_COLUMNS)]), counterparties.other_of_rows(rows)
+    return Movement(posting, other, rows[0].corrected or category_of(as_told(posting, other), rules))
 
 
 def as_told(row: PostingRow, other: Counterparty | None) -> Told:
@@ -161,7 +194,6 @@ def find(
     before: Place | None,
     limit: int,
     customer_id: int,
-    mine: Collection[int],
     most_scanned: int = MOST_SCANNED,
 ) -> Found:
     """The `limit` movements that fit, just before a place (None: the newest), newest day first.
@@ -174,17 +206,21 @@ def find(
     left = most_scanned
     while True:
         size = min(_AT_ONCE, left) if search.looks_closer else limit + 1
-        rows = page_by_day(reader, account_id, before=before, first=search.first, last=search.last, limit=size)
-        for movement in _described(reader, rows, customer_id, mine, rules):
+        day, place = before or (None, None)
+        values = {"account": account_id, "customer_id": customer_id, "most": size, "day": day, "place": place}
+        query = _page(before=before is not None, first=search.first is not None, last=search.last is not None)
+        rows = reader.execute(query, {**values, "first": search.first, "last": search.last})
+        looked_at = _movements(rows, rules)
+        for movement in looked_at:
             if not search.fits(movement):
                 continue
             if len(found) == limit:
                 last = found[-1].posting
                 return Found(found, (last.booking_date, last.seq))
             found.append(movement)
-        if len(rows) < size:
+        if len(looked_at) < size:
             return Found(found)
-        before = (rows[-1].booking_date, rows[-1].seq)
+        before = (looked_at[-1].posting.booking_date, looked_at[-1].posting.seq)
         left -= size
         if left <= 0:
             return Found(found, before, searched_back_to=before[0])

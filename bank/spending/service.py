@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 import sqlalchemy as sa
 
@@ -30,16 +32,16 @@ class Filed:
 
 def filed(reader: sa.Connection, entry: Entry, mine: Collection[int], *, customer_id: int) -> list[Filed]:
     """Where the entry's movements on the accounts `mine` stand."""
-    others = counterparties.of_entries(reader, mine, [entry.id], customer_id)
-    corrected = store.corrections(reader, mine, [entry.id])
     rules = store.rules_of(reader, customer_id)
+    these = counterparties.movements_of(mine, [entry.id])
+    query = store.with_corrections(counterparties.with_others(these, customer_id), these)
     found = []
-    for posting in entry.postings:
-        if posting.account_id in mine:
-            movement = posting.account_id, entry.id
-            other = others.get(movement)
-            told = told_of(entry.kind, entry.narrative, other, received=posting.side is Side.CREDIT)
-            found.append(Filed(posting.account_id, other, told, corrected.get(movement) or category_of(told, rules)))
+    rows = reader.execute(query.order_by(these.c.side.desc(), these.c.account_id, counterparties.OWNERS))
+    for account_id, of_one in groupby(rows, key=attrgetter("account_id")):
+        movement = list(of_one)
+        other = counterparties.other_of_rows(movement)
+        told = told_of(entry.kind, entry.narrative, other, received=movement[0].side == Side.CREDIT)
+        found.append(Filed(account_id, other, told, movement[0].corrected or category_of(told, rules)))
     return found
 
 

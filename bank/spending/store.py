@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from bank.ledger.model import Side
-from bank.ledger.tables import journal_entries, postings
-from bank.payments.counterparties import Movement
+from bank.ledger.tables import journal_entries, ledger_accounts, postings
 from bank.storage.metadata import MYSQL_OPTIONS, Id, Instant, metadata
 
 # A movement's category as a customer corrected it; the last correction counts for everybody who holds the account.
@@ -70,13 +70,11 @@ def rules_of(reader: sa.Connection, customer_id: int) -> dict[str, str]:
     return {row.words: row.category for row in reader.execute(query)}
 
 
-def corrections(reader: sa.Connection, account_ids: Collection[int], entry_ids: Collection[int]) -> dict[Movement, str]:
-    """What these entries' movements on these accounts were corrected to."""
+def with_corrections(query: sa.Select[Any], these: sa.FromClause) -> sa.Select[Any]:
+    """The query, which reads `these` movements, with `corrected`: the category that each was put into by hand."""
     c = category_corrections.c
-    query = sa.select(c.account_id, c.entry_id, c.category).where(
-        c.account_id.in_(list(account_ids)), c.entry_id.in_(list(entry_ids))
-    )
-    return {(account_id, entry_id): category for account_id, entry_id, category in reader.execute(query)}
+    of_it = sa.and_(c.account_id == these.c.account_id, c.entry_id == these.c.entry_id)
+    return query.add_columns(c.category.label("corrected")).outerjoin(category_corrections, of_it)
 
 
 def correct(
@@ -104,7 +102,30 @@ def put_rule(tx: sa.Connection, customer_id: int, words: str, category: str, *, 
 def by_day(
     reader: sa.Connection, account_ids: Collection[int], mine: Collection[int], first: date, last: date | None = None
 ) -> list[DayTotal]:
-    """What was booked on these accounts from `first` on, by day and side; `mine` are all accounts of the customer."""
+    """What was booked on these accounts from `first` to `last`, by day and side; `mine` are all of the customer's."""
+    return [_day_total(*row) for row in reader.execute(_by_day(account_ids, mine, first, last))]
+
+
+def balance_and_days(
+    reader: sa.Connection, account_ids: Collection[int], mine: Collection[int], first: date
+) -> tuple[int, list[DayTotal]]:
+    """What is on these accounts now, in minor units, and what was booked from `first` on, as `by_day` tells it.
+
+    In one query, so that what is booked meanwhile is in both or in neither.
+    """
+    days = _by_day(account_ids, mine, first, None).subquery()
+    now = (
+        sa.select(sa.func.sum(ledger_accounts.c.balance).label("balance"))
+        .where(ledger_accounts.c.id.in_(list(account_ids)))
+        .subquery()
+    )
+    rows = reader.execute(sa.select(now.c.balance, *days.c).select_from(now.outerjoin(days, sa.true()))).all()
+    return int(rows[0].balance), [_day_total(*row[1:]) for row in rows if row[1] is not None]
+
+
+def _by_day(
+    account_ids: Collection[int], mine: Collection[int], first: date, last: date | None
+) -> sa.Select[tuple[date, str, int, Any]]:
     other = postings.alias("other")
     own = sa.exists().where(
         other.c.entry_id == postings.c.entry_id,
@@ -121,10 +142,13 @@ def by_day(
         .where(postings.c.account_id.in_(list(account_ids)), postings.c.booking_date.between(first, last or date.max))
         .subquery()
     )
-    query = sa.select(each.c.booking_date, each.c.side, each.c.own, sa.func.sum(each.c.minor_units)).group_by(
+    return sa.select(each.c.booking_date, each.c.side, each.c.own, sa.func.sum(each.c.minor_units)).group_by(
         each.c.booking_date, each.c.side, each.c.own
     )
-    return [DayTotal(day, Side(side), bool(own), int(total)) for day, side, own, total in reader.execute(query)]
+
+
+def _day_total(day: date, side: str, own: int, total: Any) -> DayTotal:
+    return DayTotal(day, Side(side), bool(own), int(total))
 
 
 def alike(reader: sa.Connection, account_ids: Collection[int], first: date, last: date, *, limit: int) -> list[Alike]:

@@ -10,18 +10,21 @@ import sqlalchemy as sa
 from bank.settings import split_login_file
 from bank.storage import login_file
 from bank.storage.dialects import DIALECTS
+from bank.storage.pool import never_hand_out_ended
 
 # A connection outlives the password that opened it; this ends those of a login that is no longer the file's.
 _LOGIN_SECONDS: Final = 3600
 
 
-def make_engine(url: str, *, pool_size: int = 5, statement_seconds: int | None = None) -> sa.Engine:
+def make_engine(
+    url: str, *, pool_size: int = 5, statement_seconds: int | None = None, connect_seconds: int | None = None
+) -> sa.Engine:
     """An engine whose connections commit each statement by themselves.
 
     So a page costs the database one message per query, and whoever needs several
     statements to hold together says so: `Bank.run`. `statement_seconds` bounds
-    each statement; None (for long jobs) does not. With `login_file=PATH` in the URL's query
-    each new connection logs in as that file says.
+    each statement; None (for long jobs) does not; `connect_seconds`, 2 or more, each log-in. With `login_file=PATH` in
+    the URL's query each new connection logs in as that file says.
 
     Raises:
         ValueError: the URL cannot be used, as it says.
@@ -32,7 +35,8 @@ def make_engine(url: str, *, pool_size: int = 5, statement_seconds: int | None =
     dialect = DIALECTS[parsed.get_backend_name()]
     engine = sa.create_engine(
         parsed,
-        connect_args=dialect.connect_args(statement_seconds),
+        connect_args=dialect.connect_args(statement_seconds)
+        | ({"connect_timeout": connect_seconds} if connect_seconds else {}),
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         pool_size=pool_size,
@@ -43,6 +47,7 @@ def make_engine(url: str, *, pool_size: int = 5, statement_seconds: int | None =
     if path:
         login_file.follow(engine, path)
     sa.event.listen(engine, "connect", lambda connection, _record: dialect.on_connect(connection))
+    never_hand_out_ended(engine, dialect.descriptor)
     return engine
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Concatenate, ParamSpec, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -15,10 +15,13 @@ from sqlalchemy.exc import TimeoutError as PoolEmpty
 
 from bank.clock import Clock
 from bank.settings import Settings
+from bank.storage import near
+from bank.storage.committer import Committer
 from bank.storage.dialects import dialect_of
 from bank.storage.dialects.base import Answer, Dialect, Message
 from bank.storage.engine import make_engine
 from bank.storage.errors import ClosedToWriting, DatabaseAway, OutcomeUnknown
+from bank.storage.replica import Near
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,13 +39,23 @@ class Bank:
     engine: sa.Engine
     #: No further attempt is begun after this long.
     patience_seconds: float = _PATIENCE_SECONDS
+    #: Where pages are read, if this server has a replica near it.
+    near: Near | None = None
+    committer: Committer = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        committer = Committer(
+            lambda batch: self._through(self.dialect.send, batch), most=self.settings.group_commit_most
+        )
+        object.__setattr__(self, "committer", committer)
 
     @classmethod
-    def open(cls, settings: Settings, *, statement_seconds: int | None = None) -> Bank:
-        """The bank these settings describe; connects when first asked something."""
+    def open(cls, settings: Settings, *, statement_seconds: int | None = None, reads_near: bool = False) -> Bank:
+        """The bank these settings describe; connects when first asked something. Only who `reads_near` uses a replica."""
         engine = make_engine(settings.database_url, pool_size=settings.pool_size, statement_seconds=statement_seconds)
         patience = statement_seconds * 2 / 3 if statement_seconds else _PATIENCE_SECONDS
-        return cls(settings, Clock(settings.business_timezone), engine, patience)
+        reading = Near.to(engine, settings, statement_seconds) if reads_near and settings.database_replica_url else None
+        return cls(settings, Clock(settings.business_timezone), engine, patience, reading)
 
     @property
     def dialect(self) -> Dialect:
@@ -56,6 +69,8 @@ class Bank:
         Raises:
             DatabaseAway: none can be had.
         """
+        if self.near and self.near.primary.away:
+            raise DatabaseAway
         try:
             connection = self.engine.connect()
         except (DBAPIError, PoolEmpty) as error:
@@ -63,14 +78,60 @@ class Bank:
         with connection:
             yield connection
 
+    def first(self, query: sa.Select[Any], values: Mapping[str, Any] | None = None) -> sa.Row[Any] | None:
+        """The first row of a request's first query, which decides as well where the request reads.
+
+        A connection that had died in the pool is replaced by another.
+
+        Raises:
+            DatabaseAway: no database answers.
+        """
+        this = near.here()
+        if self.near is None or this is None:
+            return self._first(query, values)
+        if row := self.near.first(query, values, this):
+            return row
+        try:
+            return self._first(query, values)
+        except DatabaseAway:
+            if not this.reads:
+                raise
+        try:
+            return self.near.first_as_it_was(query, values, this)
+        except (DBAPIError, PoolEmpty) as error:
+            raise DatabaseAway from error
+
+    def _first(self, query: sa.Select[Any], values: Mapping[str, Any] | None) -> sa.Row[Any] | None:
+        try:
+            with self.reader() as reader:
+                return reader.execute(query, values).first()
+        except DatabaseAway as away:
+            if not isinstance(away.__cause__, DBAPIError) or not away.__cause__.connection_invalidated:
+                raise
+        with self.reader() as reader:
+            return reader.execute(query, values).first()
+
+    @contextmanager
+    def _connect_to_read(self) -> Iterator[sa.Connection]:
+        this = near.here()
+        if this and self.near and this.incarnation:
+            with self.near.connect(this) as connection:
+                if connection is not None:
+                    yield connection
+                    return
+        if this:
+            this.incarnation, this.read_primary = "", True
+        with self.connect() as connection:
+            yield connection
+
     @contextmanager
     def reader(self) -> Iterator[sa.Connection]:
-        """A connection for pages.
+        """A connection for pages: to the primary, or to a replica if the request was found fit for it.
 
         Raises:
             DatabaseAway: also when it goes away while reading.
         """
-        with self.connect() as connection:
+        with self._connect_to_read() as connection:
             try:
                 yield connection
             except DBAPIError as error:
@@ -146,12 +207,12 @@ class Bank:
         if isinstance(error, DBAPIError) and self.dialect.gave_up(error):
             raise DatabaseAway from error
 
-    @staticmethod
-    def _commit(tx: sa.Connection) -> None:
+    def _commit(self, tx: sa.Connection) -> None:
         try:
-            tx.exec_driver_sql("COMMIT")
+            self.dialect.commit(tx)
         except DBAPIError as error:
             tx.invalidate()
+            near.wrote(None)
             raise OutcomeUnknown from error
 
     def post(self, batch: list[Message]) -> list[Answer]:
@@ -163,11 +224,28 @@ class Bank:
             DatabaseAway: nothing was written.
             OutcomeUnknown: the database went away before it answered.
         """
+        near.wrote(None)  # Until the door says where.
+        return self._through(self.dialect.post, batch)
+
+    def send(self, message: Message) -> Answer:
+        """Let the database look at who asks for a payment and make it, together with others of this moment.
+
+        Raises:
+            QueueFull: too many are waiting; nothing was sent.
+            DatabaseAway: nothing was written.
+            OutcomeUnknown: the database went away before it answered.
+        """
+        near.wrote(None)  # Until the door says where.
+        return self.committer.submit(message)
+
+    def _through(
+        self, door: Callable[[sa.Connection, list[Message]], list[Answer]], batch: list[Message]
+    ) -> list[Answer]:
         unknown = False
         for _ in self._attempts():
             try:
                 with self.connect() as connection:
-                    return self.dialect.post(connection, batch)
+                    return door(connection, batch)
             except DatabaseAway:
                 if not unknown:
                     raise

@@ -27,6 +27,8 @@ class Rule:
     methods: tuple[str, ...]
     endpoint: str
     open_to: tuple[str, ...]
+    #: What a program's token must be for: one of these.
+    scopes: tuple[str, ...] = ()
 
 
 def open_to(*kinds: str) -> Callable[[View], View]:
@@ -37,6 +39,15 @@ def open_to(*kinds: str) -> Callable[[View], View]:
         return view
 
     return mark
+
+
+def asks_with_the_act(view: View) -> View:
+    """Let a POST reach the view before anybody looked at its session: the act's own message to the database does.
+
+    Where it is not just that act, the view calls `signed_in.let_in` before all else.
+    """
+    view.asks_with_the_act = True  # type: ignore[attr-defined]
+    return view
 
 
 def kinds_for(app: Flask, endpoint: str) -> tuple[str, ...]:
@@ -54,6 +65,7 @@ def rules(app: Flask) -> list[Rule]:
             tuple(sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})),
             rule.endpoint,
             kinds_for(app, rule.endpoint),
+            getattr(getattr(app.view_functions[rule.endpoint], "needs", None), "scopes", ()),
         )
         for rule in app.url_map.iter_rules()
     ]
@@ -74,12 +86,14 @@ def table(app: Flask) -> str:
         "# Who may open what",
         "",
         "Made by `make reference`; a test compares it with the application. A dot means yes; whoever may not",
-        "gets the log-in page, or 403, or 404 where the address must not confirm that something exists.",
+        "gets the log-in page, or 403, or 404 where the address must not confirm that something exists. Where scopes are",
+        "named, programs come by tokens, and a token must be for one of them.",
         "",
-        "| path | methods | " + " | ".join(kinds) + " |",
-        "|---|---|" + "---|" * len(kinds),
+        "| path | methods | scopes | " + " | ".join(kinds) + " |",
+        "|---|---|---|" + "---|" * len(kinds),
     ]
     for rule in rules(app):
         marks = " | ".join("•" if kind in rule.open_to or PUBLIC in rule.open_to else " " for kind in kinds)
-        lines.append(f"| `{rule.path}` | {' '.join(rule.methods)} | {marks} |")
+        scopes = " ".join(f"`{scope}`" for scope in rule.scopes)
+        lines.append(f"| `{rule.path}` | {' '.join(rule.methods)} | {scopes} | {marks} |")
     return "\n".join(lines) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from flask import Flask, g, render_template, request
@@ -9,13 +10,11 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 
-from bank.errors import BankError, Conflict, Forbidden, Invalid, Missing, Refused, Unavailable
+from bank.errors import BankError, Unavailable
 from bank.language import gettext
 from bank.language import marked as _
 from bank.storage.errors import DatabaseAway, OutcomeUnknown
 from bank.web import logs
-
-STATUS: Final = {Forbidden: 403, Missing: 404, Conflict: 409, Invalid: 422, Refused: 422, Unavailable: 503}
 
 _SENTENCES: Final = {
     400: (_("This request cannot be read"), _("Go back, reload the page and try again.")),
@@ -41,20 +40,19 @@ def install(app: Flask) -> None:
     app.register_error_handler(Exception, _unforeseen)
 
 
-def status_of(error: type[BankError]) -> int:
-    """The HTTP status of one of the bank's own errors."""
-    kinds: tuple[type, ...] = error.__mro__
-    return next(STATUS[kind] for kind in kinds if kind in STATUS)
+def _page(
+    status: int, title: str, sentence: str, retry: str | None = None, again: Sequence[tuple[str, str]] = ()
+) -> tuple[str, int]:
+    """`title` and `sentence` are told already, in the reader's language.
 
-
-def _page(status: int, title: str, sentence: str, retry: str | None = None) -> tuple[str, int]:
-    """`title` and `sentence` are told already, in the reader's language; `retry` is an operation to look after."""
-    reference = g.get("request_id", "")
-    return render_template("error.html", title=title, sentence=sentence, reference=reference, retry=retry), status
+    `retry` is an operation to look after, `again` what was typed, to be sent once more.
+    """
+    said = {"title": title, "sentence": sentence, "reference": g.get("request_id", "")}
+    return render_template("error.html", **said, retry=retry, again=again), status
 
 
 def _bank_error(error: BankError) -> tuple[str, int] | tuple[str, int, dict[str, str]]:
-    status = status_of(type(error))
+    status = error.status
     logs.event("refused", code=error.code, status=status)
     if isinstance(error, Unavailable):
         return _unavailable(error)
@@ -78,7 +76,9 @@ def _unavailable(error: Unavailable) -> tuple[str, int, dict[str, str]]:
         )
     trouble = isinstance(error, DatabaseAway | OutcomeUnknown)
     title = gettext(_TROUBLE) if trouble else gettext("The bank is busy")
-    return (*_page(503, title, sentence, operation if unknown else None), {"Retry-After": "30"})
+    # A form with an operation can be sent as often as one likes: it is done once.
+    again = list(request.form.items(multi=True)) if operation and not unknown else []
+    return (*_page(503, title, sentence, operation if unknown else None, again), {"Retry-After": "30"})
 
 
 def _form_expired(_error: CSRFError) -> tuple[str, int]:

@@ -6,6 +6,7 @@ from flask import Flask, Response, request
 
 from bank.errors import Forbidden
 from bank.language import gettext as _
+from bank.settings import Settings
 from bank.web.current import settings
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -50,19 +51,26 @@ def _refuse_other_sites() -> None:
         raise ForeignForm
 
 
-def _add_headers(response: Response) -> Response:
-    headers = response.headers
-    headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "same-origin"
-    headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
-    headers["X-Frame-Options"] = "DENY"
-    if settings().production:
+def everywhere(settings: Settings) -> dict[str, str]:
+    """What is on every answer, but for how long a file may be kept."""
+    headers = {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        "X-Frame-Options": "DENY",
+        "Cache-Control": "no-store",
+    }
+    if settings.production:
         headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+    return headers
+
+
+def _add_headers(response: Response) -> Response:
+    response.headers.update(everywhere(settings()))
     if request.endpoint == "static":
-        headers["Cache-Control"] = "public, max-age=31536000, immutable" if "v" in request.args else "no-cache"
-    else:
-        headers["Cache-Control"] = "no-store"
+        kept = "public, max-age=31536000, immutable" if "v" in request.args else "no-cache"
+        response.headers["Cache-Control"] = kept
     return response

@@ -48,6 +48,6 @@ def _write(response: Response) -> Response:
         route=route,
         status=response.status_code,
         milliseconds=round((time.perf_counter() - g.began) * 1000, 1),
-        who=str(signed_in.person) if signed_in else None,
+        who=str(signed_in.person) if signed_in else g.get("asked_by"),
     )
     return response

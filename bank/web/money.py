@@ -11,7 +11,6 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from bank.errors import BankError, Forbidden, Missing, Unavailable
 from bank.web import logs
-from bank.web.errors import status_of
 from bank.web.fields import OperationForm, operation_in_address
 
 
@@ -31,9 +30,9 @@ def settle(
     except (Unavailable, Missing, Forbidden):
         raise
     except BankError as refused:
-        logs.event("refused", code=refused.code, status=status_of(type(refused)))
+        logs.event("refused", code=refused.code, status=refused.status)
         form.renew()
-        return render_template(template, form=form, refused=str(refused), **values), status_of(type(refused))
+        return render_template(template, form=form, refused=str(refused), **values), refused.status
 
 
 def _with_operation_in_address(form: OperationForm) -> AnyResponse | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from babel.support import NullTranslations
 from flask import Flask, current_app, request, url_for
+from markupsafe import Markup
 
 from bank import language
 from bank.accounts.model import account_status, holder_role, product_name
@@ -18,6 +20,7 @@ from bank.identity.staff import role_name
 from bank.money import Money
 from bank.payments.model import kind_words, told
 from bank.spending.rules import category_name
+from bank.storage import near
 from bank.web import preferences
 from bank.web.current import bank, settings, visitor
 
@@ -43,11 +46,28 @@ def install(app: Flask) -> None:
         case_kind=kind_name,
         case_state=state_name,
     )
-    app.jinja_env.globals["asset"] = asset
+    app.jinja_env.globals.update(asset=asset, drawn=drawn, _=_sentence)
     # Jinja's own names the number only `num`, and does not group its digits.
     app.jinja_env.globals["ngettext"] = _ngettext
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_values)
+
+
+def _sentence(sentence: str, /, **values: Any) -> Markup:
+    """A template's sentence in the reader's language, as Jinja's own would give it: what it has is known by then."""
+    catalogue = language.translations(language.current())
+    return _with_places(catalogue, sentence) % values if values else _without_places(catalogue, sentence)
+
+
+@cache
+def _with_places(catalogue: NullTranslations, sentence: str) -> Markup:
+    # Written by us and our translators: markup, into which only values come escaped.
+    return Markup(catalogue.ugettext(sentence))  # noqa: S704
+
+
+@cache
+def _without_places(catalogue: NullTranslations, sentence: str) -> Markup:
+    return _with_places(catalogue, sentence) % {}
 
 
 def _ngettext(one: str, many: str, number: int, **values: Any) -> str:
@@ -64,6 +84,8 @@ def _values() -> dict[str, Any]:
         "currency": settings().currency,
         "visitor": here,
         "idle_seconds": idle,
+        "payments_closed": near.closed(),
+        "shown_as_of": near.as_of(),
         "zero": Money(0, settings().currency),
         "language": language.current(),
         "languages": language.LANGUAGES,
@@ -90,12 +112,24 @@ def day_of_week(day: date) -> str:
 
 def asset(name: str) -> str:
     """The address of a static file, which changes with its content, so that browsers may keep it for ever."""
-    return url_for("static", filename=name, v=_content_hash(Path(current_app.static_folder or "") / name))
+    return _ASSETS.get(name) or _ASSETS.setdefault(name, _address_of_asset(name))
 
 
-@lru_cache
-def _content_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+_ASSETS: Final[dict[str, str]] = {}
+
+
+def _address_of_asset(name: str) -> str:
+    content = (Path(current_app.static_folder or "") / name).read_bytes()
+    return url_for("static", filename=name, v=hashlib.sha256(content).hexdigest()[:12])
+
+
+@cache
+def drawn(name: str) -> Markup:
+    """An icon, by its name in the sheet of them."""
+    sheet = asset("vendor/icons-1.62.0.svg")
+    return Markup('<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>').format(
+        sheet, name
+    )
 
 
 def today() -> date:

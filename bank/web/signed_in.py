@@ -4,25 +4,47 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+import sqlalchemy as sa
 from flask import Flask, Response, abort, current_app, g, redirect, request, session, url_for
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from bank.audit.model import Author
 from bank.customers import store as customer_store
+from bank.customers.store import Customer
 from bank.errors import Forbidden, Unavailable
 from bank.identity import sessions
 from bank.identity import staff as staff_members
 from bank.identity.sessions import Session
 from bank.identity.staff import Staff
 from bank.language import gettext as _
+from bank.payments.sending import SESSION, Credential, SignedOut, digest
 from bank.web import access
 from bank.web.current import Visitor, bank, settings, visitor
 
 #: A last use younger than this is not worth a write.
 _TOUCH_AFTER = timedelta(seconds=60)
+
+
+#: How many columns of `_WHO` are the session's, and then the customer's; the others are the member of staff's.
+_SESSION: Final = len(Session.__dataclass_fields__)
+_CUSTOMER: Final = len(Customer.__dataclass_fields__)
+
+
+def _who() -> sa.Select[Any]:
+    """Session and person in one query, made once: a person of one kind has nothing in the other's columns."""
+    session = sessions.LIVE.subquery()
+    person = customer_store.listing(status=None).subquery()
+    member = staff_members.listing().subquery()
+    joined = session.outerjoin(
+        person, sa.and_(session.c.kind == "customer", person.c.id == session.c.person_id)
+    ).outerjoin(member, sa.and_(session.c.kind == "staff", member.c.id == session.c.person_id))
+    return sa.select(session, person, member).select_from(joined)
+
+
+_WHO: Final = _who()
 
 
 class WrongRole(Forbidden):
@@ -49,8 +71,8 @@ def start(response: Response, token: str) -> Response:
     """Hand a new session's token to the browser; nothing of the time before it stays."""
     session.clear()
     g.fresh_token = token
-    _set_cookie(response, "session", token)
-    _set_cookie(response, "seen", _seen().dumps([_token_mark(token), bank().clock.now().timestamp()]))
+    set_cookie(response, "session", token)
+    set_cookie(response, "seen", _seen().dumps([_token_mark(token), bank().clock.now().timestamp()]))
     return response
 
 
@@ -59,7 +81,7 @@ def end(response: Response) -> Response:
     session.clear()
     g.forget = True
     for what in ("session", "seen"):
-        response.delete_cookie(cookie_name(what), path="/", secure=settings().production, httponly=True, samesite="Lax")
+        delete_cookie(response, what)
     return response
 
 
@@ -72,12 +94,23 @@ def own_path(target: str | None) -> str | None:
 
 
 def _let_in() -> Response | None:
-    # Neither a file nor a health check is anybody's.
-    if request.endpoint is None or request.endpoint == "static" or request.blueprint == "health":
+    # Neither a file nor a health check is anybody's, and programs come with tokens.
+    if request.endpoint is None or request.endpoint == "static" or request.blueprint in ("health", "api"):
         return None
     _refuse_nul()
-    kinds = access.kinds_for(current_app, request.endpoint)
     g.visitor = None
+    view = current_app.view_functions[request.endpoint]
+    return None if request.method == "POST" and hasattr(view, "asks_with_the_act") else let_in()
+
+
+def let_in() -> Response | None:
+    """Look at the visitor's cookies; the answer for whoever may not call this view, if there is one.
+
+    Raises:
+        WrongRole: their role does not allow it.
+    """
+    assert request.endpoint is not None
+    kinds = access.kinds_for(current_app, request.endpoint)
     try:
         g.visitor = _visitor()
     except Unavailable:
@@ -105,6 +138,28 @@ def _refuse_nul() -> None:
         abort(400)
 
 
+def credential() -> Credential:
+    """The session that the cookies name, for the database to look at.
+
+    Raises:
+        SignedOut: they name none.
+    """
+    token = _token()
+    if token is None:
+        raise SignedOut
+    return Credential(SESSION, digest(token), _last_seen(token))
+
+
+def note_use() -> None:
+    """The database has looked at the session, and stored its use: the cookie is to say so too."""
+    g.used = True
+
+
+def _token() -> str | None:
+    token = request.cookies.get(cookie_name("session"), "")
+    return token if 20 <= len(token) <= 100 else None
+
+
 def _to_log_in(kinds: tuple[str, ...]) -> Response:
     log_in = "public.log_in" if access.CUSTOMER in kinds else "staff.log_in"
     wanted = request.full_path.rstrip("?") if request.method == "GET" else None
@@ -112,19 +167,17 @@ def _to_log_in(kinds: tuple[str, ...]) -> Response:
 
 
 def _visitor() -> Visitor | None:
-    token = request.cookies.get(cookie_name("session"), "")
-    if not 20 <= len(token) <= 100:
+    token = _token()
+    if token is None:
         return None
-    with bank().reader() as reader:
-        row = reader.execute(sessions.live(token)).first()
-        if row is None or _over(found := Session(*row), _last_seen(token)):
-            return None
-        person: Any
-        if found.kind == "staff":
-            person = staff_members.by_id(reader, found.person_id)
-            return Visitor(found, person) if person and person.disabled_at is None else None
-        person = customer_store.by_id(reader, found.person_id)
-        return Visitor(found, person) if person and person.active else None
+    row = bank().first(_WHO, {"digest": sessions.digest(token)})
+    if row is None or _over(found := Session(*row[:_SESSION]), _last_seen(token)):
+        return None
+    if found.kind == "staff":
+        member = staff_members.of_row(row[_SESSION + _CUSTOMER :])
+        return Visitor(found, member) if member.disabled_at is None else None
+    person = Customer(*row[_SESSION : _SESSION + _CUSTOMER])
+    return Visitor(found, person) if person.active else None
 
 
 def _over(found: Session, seen: datetime | None) -> bool:
@@ -138,11 +191,13 @@ def _over(found: Session, seen: datetime | None) -> bool:
 def _remember_use(response: Response) -> Response:
     """The last use travels in a signed cookie, so that pages stay free of writes, and is stored with the next write."""
     signed_in = visitor()
-    if signed_in is None or g.get("fresh_token") or g.get("forget"):
+    if not (signed_in or g.get("used")) or g.get("fresh_token") or g.get("forget"):
         return response
     token = request.cookies[cookie_name("session")]
     now = bank().clock.now()
-    _set_cookie(response, "seen", _seen().dumps([_token_mark(token), now.timestamp()]))
+    set_cookie(response, "seen", _seen().dumps([_token_mark(token), now.timestamp()]))
+    if signed_in is None:
+        return response
     if request.method == "POST" and response.status_code < 500 and now - signed_in.session.last_used_at > _TOUCH_AFTER:
         # When it cannot be stored, the answer matters more; the cookie still says it.
         with suppress(Unavailable):
@@ -167,8 +222,14 @@ def _token_mark(token: str) -> str:
     return token[:8]
 
 
-def _set_cookie(response: Response, what: str, value: str) -> None:
+def set_cookie(response: Response, what: str, value: str) -> None:
+    """Let the browser keep a value for as long as it is open, out of scripts' reach."""
     response.set_cookie(cookie_name(what), value, path="/", secure=settings().production, httponly=True, samesite="Lax")
+
+
+def delete_cookie(response: Response, what: str) -> None:
+    """Take the value back from the browser."""
+    response.delete_cookie(cookie_name(what), path="/", secure=settings().production, httponly=True, samesite="Lax")
 
 
 def network_address() -> str:

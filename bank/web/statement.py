@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from flask import Response, make_response, render_template, request
 
 from bank.accounts import store as account_store
-from bank.accounts.store import Account
+from bank.accounts.store import Account, Holder
 from bank.errors import Missing
 from bank.language import gettext as _
 from bank.payments.model import next_month
@@ -30,10 +31,12 @@ class NoSuchFormat(Missing):
         super().__init__(_("Statements come as pdf, xlsx or csv."))
 
 
-def answer(account: Account, layout: str, back: str, card: object = None) -> str | tuple[str, int] | Response:
+def answer(
+    account: Account, layout: str, back: str, card: object = None, holders: Sequence[Holder] = ()
+) -> str | tuple[str, int] | Response:
     """The statement that the address asks for (`last=20`, or `from=` and `to=`), as a page or a download (`as=pdf`).
 
-    `card` is shown on top of the page: for staff, whom they serve.
+    `card` is shown on top of the page: for staff, whom they serve. `holders` are the account's, where they are known.
     """
     asked = {name: request.args.get(name, "") for name in ("last", "from", "to")}
     about = {
@@ -47,16 +50,17 @@ def answer(account: Account, layout: str, back: str, card: object = None) -> str
     try:
         period = _period(asked)
         with bank().reader() as reader:
-            holders = tuple(holder.name for holder in account_store.holders(reader, account.id))
+            people = holders or account_store.holders(reader, account.id)
+            names = tuple(holder.name for holder in people)
             made_at = bank().clock.now().astimezone(settings().business_timezone)
             bank_name = settings().bank_name
             if isinstance(period, Days):
                 statement = service.between(
-                    reader, account, period.first, period.last, holders=holders, bank_name=bank_name, made_at=made_at
+                    reader, account, period.first, period.last, holders=names, bank_name=bank_name, made_at=made_at
                 )
             else:
                 statement = service.last(
-                    reader, account, period.count, holders=holders, bank_name=bank_name, made_at=made_at
+                    reader, account, period.count, holders=names, bank_name=bank_name, made_at=made_at
                 )
         if wanted := request.args.get("as"):
             return _download(statement, wanted)

@@ -7,7 +7,9 @@ locals {
   name    = "${var.environment_name}-${local.region}"
   address = "${local.region}.${var.domain.name}"
   ports   = { database = { postgres = 5432, mysql = 3306 }[var.database.engine] }
-  keys    = { storage_arn = var.keys.storage_arn, logs_arn = aws_kms_key.logs.arn }
+  # Pages are read near their servers; beside the primary there is nothing nearer.
+  reads_near = var.role == "replica"
+  keys       = { storage_arn = var.keys.storage_arn, logs_arn = aws_kms_key.logs.arn }
   # As RDS reckons them from the default class's memory: a connection takes more of it on MySQL.
   max_connections = coalesce(var.database.max_connections, { postgres = 800, mysql = 600 }[var.database.engine])
 }
@@ -109,8 +111,9 @@ module "app" {
   log_group                = module.observability.log_group
   rollback_alarms          = module.observability.rollback_alarms
   database = {
-    engine  = var.database.engine
-    address = coalesce(var.primary_address, module.database.address)
-    port    = local.ports.database
+    engine          = var.database.engine
+    address         = coalesce(var.primary_address, module.database.address)
+    port            = local.ports.database
+    replica_address = local.reads_near ? module.database.address : null
   }
 }

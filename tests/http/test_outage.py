@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -21,7 +20,7 @@ from tests.gunicorn_server import GunicornServer, wait_until
 from tests.http.browsing import RemoteBrowser
 from tests.http.conftest import OwnServer, Serve
 from tests.ledger import assert_books_balance
-from tests.proxy import Proxy, proxy_before
+from tests.proxy import Proxy, proxied
 from tests.servers import DatabaseUrls
 
 #: No page takes longer than this with STATEMENT_SECONDS=3, however busy this machine.
@@ -138,28 +137,25 @@ def test_the_database_killed_while_a_payment_is_posted_leaves_the_truth_to_be_lo
 
 
 @pytest.fixture
-def proxied(dialect: str, make_database: MakeDatabase) -> Iterator[tuple[DatabaseUrls, str, Proxy]]:
+def through_proxy(dialect: str, make_database: MakeDatabase) -> Iterator[tuple[DatabaseUrls, str, Proxy]]:
     """A database, its URL through a proxy, and the proxy."""
     urls = make_database(dialect)
-    name = "host" if dialect == "postgresql" else "unix_socket"
-    there = sa.make_url(urls.app).query[name]
-    assert isinstance(there, str)
-    socket = Path(there) / ".s.PGSQL.5432" if dialect == "postgresql" else Path(there)
-    with proxy_before(socket) as proxy:
-        here = proxy.directory if dialect == "postgresql" else proxy.path
-        yield urls, urls.app.replace(there, str(here)), proxy
+    with proxied(urls.app) as (url, proxy):
+        yield urls, url, proxy
 
 
 @pytest.mark.dialects("postgresql", "mysql")
 def test_a_payment_whose_answer_is_lost_is_found_by_its_form_and_never_booked_twice(
-    proxied: tuple[DatabaseUrls, str, Proxy], open_branch: Callable[[str], Branch], serve: Serve
+    through_proxy: tuple[DatabaseUrls, str, Proxy], open_branch: Callable[[str], Branch], serve: Serve
 ):
-    urls, through_proxy, proxy = proxied
+    urls, url, proxy = through_proxy
     branch = open_branch(urls.app)
-    server = serve(through_proxy, workers=1)
+    # Somebody whom she pays for the first time is counted first.
+    branch.payee("alice", "bob_current", "Bob Nakamura")
+    server = serve(url, workers=1)
     alice, form = paying(branch, server)
 
-    proxy.lose_reply(b"ledger_post", then_away=True)
+    proxy.lose_reply(b"payments_send", then_away=True)
     answer = alice.ask("/pay", form)
     proxy.away = False
     [look_up] = [link for link in answer.links if "/operations/" in link]

@@ -44,7 +44,14 @@ ROLES = ("app", "job")
 ENGINES = {"postgresql": "postgres", "mysql": "mysql"}
 EXPOSURE = {"bank": 2.0, "bank-metrics": 2.0, "bank-payments-due": 2.0, "bank-expire-holds": 2.0, "bank-verify": 2.0}
 OTHERS_EXPOSURE = 6.5
-MADE_BY_MODULE = {"BANK_ENV", "DATABASE_URL", "DATABASE_LOGIN_FILE", "PROXY_HOPS", "PROMETHEUS_MULTIPROC_DIR"}
+MADE_BY_MODULE = {
+    "BANK_ENV",
+    "DATABASE_URL",
+    "DATABASE_REPLICA_URL",
+    "DATABASE_LOGIN_FILE",
+    "PROXY_HOPS",
+    "PROMETHEUS_MULTIPROC_DIR",
+}
 SECRET = {"SECRET_KEY", "IDENTITY_KEYS"}
 KEYS = {"SECRET_KEY": "0123456789abcdef" * 3, "IDENTITY_KEYS": "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVowMTIzNDU="}
 

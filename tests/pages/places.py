@@ -20,17 +20,23 @@ from bank.demo.story import STAFF
 from bank.identity import staff as staff_members
 from bank.identity.staff import Role, Staff
 from bank.identity.store import sessions
+from bank.payment_files import paying
 from bank.payments.store import payees, payment_drafts, scheduled_payments, till_counts
 from bank.spending.store import category_rules
 from bank.storage.transaction import Bank
 from bank.web import access
 from bank.web.access import TILL
+from tests import payment_files
 from tests.builders import CURRENCY, NO_HASH, Branch, a_key, settings_for
 
 CUSTOMER, NEWCOMER, NOBODY = "customer", "newcomer", "nobody"
 
 #: Answers that are no page: for programs, or files.
-NOT_PAGES = {"health.healthz", "health.readyz", "health.writable", "public.stay", "static"}
+NOT_PAGES = (
+    {"health.healthz", "health.readyz", "health.writable", "public.stay", "static"}
+    | {f"{blueprint}.download_payment_file" for blueprint in ("customer", "staff")}
+    | {"api.show_document"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ def places() -> list[Place]:
     rules = [
         rule
         for rule in access.rules(create_app(settings_for("sqlite:///unused.sqlite")))
-        if "GET" in rule.methods and rule.endpoint not in NOT_PAGES
+        if "GET" in rule.methods and rule.endpoint not in NOT_PAGES and not rule.scopes
     ]
     found = [Place(role, rule.path) for rule in rules for role in _roles(rule)]
     return found + STATES
@@ -72,6 +78,8 @@ STATES = [
     Place(CUSTOMER, "/accounts/{current}/statement?from=2031-01-01&to=2030-01-01", 422),
     Place(CUSTOMER, "/accounts/{current}/statement?from=2020-01-01&to=2099-12-31"),
     Place(CUSTOMER, "/operations/00000000-0000-4000-8000-999999999999"),
+    Place(CUSTOMER, "/payment-files/{paying_file}/pay"),
+    Place(CUSTOMER, "/payment-files/{paid_file}"),
     Place("teller", "/staff/customers/{warned}"),
     Place("executive", "/staff/cases/{taken}"),
     Place("executive", "/staff/cases/{difference}"),
@@ -105,8 +113,12 @@ class Furnished:
             values["number"] = values["customer_number"]
         elif place.path.startswith("/staff/tills/"):
             values["number"] = f"till-{self._at_a_till(place.role).user_id}"
+        if place.path.startswith("/staff/payment-files/"):
+            values["file_id"] = values["branch_file"]
         if "<id:count_id>" in place.path:
             values["count_id"] = self._a_count(self._at_a_till(place.role))
+        if "<id:token_id>" in place.path:
+            values["token_id"] = self.branch.token_of(place.role)[0]
         if "<id:session_id>" in place.path:
             values["session_id"] = self._a_session_of(place.role)
         return re.sub(r"<(?:[a-z]+:)?(\w+)>|\{(\w+)\}", lambda found: str(values[found[1] or found[2]]), place.path)
@@ -165,6 +177,7 @@ class Furnished:
                 payment_drafts, "operation", {**waiting, "operation": a_key(), "name_check": "match", "due_on": None, "repeats": "once"}
             ),
             "payee_id": self._a_payee(),
+            **self._files(),
             "scheduled_id": self._insert(
                 scheduled_payments, "id", {**waiting, "operation": a_key(), "currency": CURRENCY, "day_of_month": 31}
             ),
@@ -187,6 +200,22 @@ class Furnished:
         self._insert(
             customer_warnings, "id", {**warning, "customer_id": branch.customer("warned").id, "needs_reason": True}
         )
+
+    def _files(self) -> dict[str, int]:
+        """Files of payments in each state: waiting, here and at the branch, being paid, and paid with a refusal."""
+        branch = self.branch
+        payer, payee = branch.number("current"), branch.number("other")
+
+        def sent(by: str, count: int) -> int:
+            wages = [(payer, payee, "Nobody of that name", f"{each}.00", "Wages") for each in range(1, count + 1)]
+            return payment_files.send(branch, [*wages, (payer, payee, "", "99999999.00", "Bonus")], by)
+
+        owner, by = str(branch.customer("customer")), branch.author("customer")
+        found = {"file_id": sent("customer", 2), "branch_file": sent("teller", 2)}
+        found |= {"paying_file": sent("customer", 150), "paid_file": sent("customer", 3)}
+        paying.pay(self.bank, owner, found["paying_file"], by=by, seconds=0)
+        paying.pay(self.bank, owner, found["paid_file"], by=by)
+        return found
 
     def _a_payee(self) -> int:
         ana, other = self.branch.customer("customer"), self.branch.accounts["other"]

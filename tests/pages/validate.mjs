@@ -19,6 +19,8 @@ const validator = new HtmlValidate({
     "tel-non-breaking": "off",
     // Its remedy is crossorigin and integrity; our own files come from our own host with their hash in the address.
     "require-sri": "off",
+    // Boxes to tick that answer one question share its name.
+    "form-dup-name": ["error", { shared: ["radio", "button", "reset", "submit", "checkbox"] }],
   },
 });
 

@@ -218,9 +218,11 @@ def test_what_the_customer_could_not_pay_by_hand_that_day_is_refused_and_says_wh
     assert branch.balance("bob_current") == before
     with branch.bank.reader() as reader:
         customer_id = branch.customer("alice").id
-        lately = scheduled.lately_refused(reader, customer_id, since=branch.bank.clock.now() - timedelta(days=1))
+        now, until = branch.bank.clock.now(), branch.bank.clock.business_date()
+        day = timedelta(days=1)
+        _, lately = scheduled.coming_and_refused(reader, customer_id, until=until, since=now - day)
         assert [each.id for each in lately] == [payment]
-        assert scheduled.lately_refused(reader, customer_id, since=branch.bank.clock.now() + timedelta(days=1)) == []
+        assert scheduled.coming_and_refused(reader, customer_id, until=until, since=now + day) == ([], [])
 
 
 def test_the_limits_of_a_day_hold_for_scheduled_payments_as_for_others(branch):

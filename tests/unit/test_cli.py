@@ -318,3 +318,42 @@ def test_a_rotation_without_the_old_key_changes_nothing_and_says_what_is_missing
     with bank.reader() as reader:
         [sealed] = reader.execute(sa.text("SELECT identity_sealed FROM customers")).scalars()
     assert IdentityNumbers((DEVELOPMENT_IDENTITY_KEY,)).open(sealed) == "012345678"
+
+
+@pytest.mark.parametrize(("whose", "scope"), [("alice", "accounts:read"), ("teller", "branch:read")])
+def test_a_token_is_made_printed_once_listed_and_revoked(whose, scope, bank, url):
+    person = Branch.open(bank).people[whose]
+    option = ["--customer", person.number] if isinstance(person, Customer) else ["--staff", person.user_id]
+    run = run_on(url)
+
+    made = run("token", "new", *option, "--name", "Books", "--scope", scope, "--days", "90")
+    [secret] = re.findall(r"bank_[cs][A-Za-z0-9_-]{43}", made.output)
+    [number] = re.findall(r"^Token (\d+),", made.output)
+    listed = run("token", "list", *option)
+
+    assert (made.exit_code, listed.exit_code) == (0, 0)
+    assert f"{scope}  Books" in listed.output
+    assert secret not in listed.output
+    assert secret not in repr(Branch(bank).dump())
+    assert run("token", "revoke", "--staff", "SPARE-1", number).exit_code == 1
+    assert run("token", "revoke", *option, number).exit_code == 0
+    assert run("token", "list", *option).output == "No live token.\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "Name one person"),
+        (["--customer", "1102000005", "--staff", "C1"], "Name one person"),
+        (["--customer", "110119999"], "There is no customer"),
+        (["--staff", "NOBODY-1"], "There is no member of staff"),
+        (["--staff", "TELLER-1", "--scope", "accounts:read"], "branch:read, branch:write"),
+    ],
+)
+def test_a_token_needs_somebody_and_what_they_may_do(options, says, bank, url):
+    Branch.open(bank)
+    result = run_on(url)("token", "new", "--name", "Books", "--days", "9", "--scope", "branch:read", *options)
+
+    assert result.exit_code in (1, 2)
+    assert says in result.output
+    assert "bank_" not in result.output

@@ -31,7 +31,10 @@ PRODUCTION = {
 
 
 #: What must be set beside a variable for it to be of use.
-BESIDE = {"DATABASE_LOGIN_FILE": {"DATABASE_URL": "postgresql://localhost/bank?sslmode=prefer"}}
+BESIDE = {
+    name: {"DATABASE_URL": "postgresql://localhost/bank?sslmode=prefer"}
+    for name in ("DATABASE_LOGIN_FILE", "DATABASE_REPLICA_URL")
+}
 
 
 def problems(**changes: str) -> list[str]:
@@ -120,8 +123,12 @@ def test_the_key_for_cookies_must_not_be_the_one_for_identity_numbers():
         ("PASSWORD_MEMORY_KIB", "8192", "password_memory_kib", 8_192, ["8191", "1048577"]),
         ("PASSWORD_HASHERS", "1", "password_hashers", 1, ["0", "17"]),
         ("NAME_CHECKS_PER_DAY", "1", "name_checks_per_day", 1, ["0", "1001"]),
+        ("API_CALLS_PER_MINUTE", "10", "api_calls_per_minute", 10, ["9", "1000001"]),
+        ("GROUP_COMMIT_MOST", "1", "group_commit_most", 1, ["0", "1001", "off"]),
         ("DATABASE_URL", "sqlite:////tmp/x.sqlite", "database_url", "sqlite:////tmp/x.sqlite",
          ["oracle://x", "bank.sqlite", "postgresql:/x", "postgresql://u:secret@h:port/x", "sqlite://", "sqlite:///:memory:"]),
+        ("DATABASE_REPLICA_URL", "postgres:///near", "database_replica_url", "postgresql+psycopg2:///near",
+            ["oracle://db/bank", "mysql://localhost/bank", "sqlite:////tmp/x.sqlite"]),
         ("DATABASE_LOGIN_FILE", "/run/b nk/l+g%n.json", "database_login_file", "/run/b nk/l+g%n.json",
          ["login.json", "./login.json", "/" + 500 * "x"]),
         ("PROMETHEUS_MULTIPROC_DIR", "/run/bank/metrics", "metrics_directory", "/run/bank/metrics",

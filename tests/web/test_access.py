@@ -14,6 +14,7 @@ from bank.identity import staff
 from bank.identity.staff import Role
 from bank.payments import tills
 from bank.web import access
+from tests import payment_files
 from tests.builders import CURRENCY, a_key
 from tests.databases import Databases
 from tests.web.browsing import Browser, Page
@@ -64,6 +65,13 @@ GET  /payees/<id:payee_id>/rename                                  in   200 404 
 POST /payees/<id:payee_id>/rename                                  in   303 404     in      in        in
 GET  /payees/new                                                   in   200 200     in      in        in
 POST /payees/new                                                   in   422 422     in      in        in
+GET  /payment-files                                                in   200 200     in      in        in
+GET  /payment-files/<id:file_id>                                   in   200 404     in      in        in
+GET  /payment-files/<id:file_id>/pay                               in   200 404     in      in        in
+POST /payment-files/<id:file_id>/pay                               in   303 404     in      in        in
+GET  /payment-files/<id:file_id>/result                            in   200 404     in      in        in
+GET  /payment-files/new                                            in   200 200     in      in        in
+POST /payment-files/new                                            in   422 422     in      in        in
 POST /preferences                                                 303   303 303    303     303       303
 GET  /profile                                                      in   200 200     in      in        in
 GET  /profile/contact                                              in   200 200     in      in        in
@@ -73,6 +81,11 @@ GET  /profile/sessions/<id:session_id>/end                         in   200 404 
 POST /profile/sessions/<id:session_id>/end                         in   303 404     in      in        in
 GET  /profile/sessions/end-others                                  in   200 200     in      in        in
 POST /profile/sessions/end-others                                  in   303 303     in      in        in
+GET  /profile/tokens                                               in   200 200     in      in        in
+GET  /profile/tokens/<id:token_id>/revoke                          in   200 404     in      in        in
+POST /profile/tokens/<id:token_id>/revoke                          in   303 404     in      in        in
+GET  /profile/tokens/new                                           in   200 200     in      in        in
+POST /profile/tokens/new                                           in   422 422     in      in        in
 GET  /readyz                                                      200   200 200    200     200       200
 GET  /scheduled                                                    in   200 200     in      in        in
 GET  /scheduled/<id:scheduled_id>                                  in   200 404     in      in        in
@@ -148,6 +161,13 @@ GET  /staff/operations/<operation>                                 st    st  st 
 GET  /staff/password                                               st    st  st    200     200       200
 POST /staff/password                                               st    st  st    422     422       422
 GET  /staff/password/changed                                       st    st  st    200     200       200
+GET  /staff/payment-files                                          st    st  st    200     200       200
+GET  /staff/payment-files/<id:file_id>                             st    st  st    200     200       200
+GET  /staff/payment-files/<id:file_id>/pay                         st    st  st    403     403       200
+POST /staff/payment-files/<id:file_id>/pay                         st    st  st    403     403       303
+GET  /staff/payment-files/<id:file_id>/result                      st    st  st    200     200       200
+GET  /staff/payment-files/new                                      st    st  st    200     200       403
+POST /staff/payment-files/new                                      st    st  st    422     422       403
 GET  /staff/people                                                 st    st  st    403     403       200
 GET  /staff/people/<user_id>/disable                               st    st  st    403     403       200
 POST /staff/people/<user_id>/disable                               st    st  st    403     403       422
@@ -164,6 +184,11 @@ GET  /staff/profile/sessions/<id:session_id>/end                   st    st  st 
 POST /staff/profile/sessions/<id:session_id>/end                   st    st  st    404     404       303
 GET  /staff/profile/sessions/end-others                            st    st  st    200     200       200
 POST /staff/profile/sessions/end-others                            st    st  st    303     303       303
+GET  /staff/profile/tokens                                         st    st  st    200     200       200
+GET  /staff/profile/tokens/<id:token_id>/revoke                    st    st  st    404     404       200
+POST /staff/profile/tokens/<id:token_id>/revoke                    st    st  st    404     404       303
+GET  /staff/profile/tokens/new                                     st    st  st    200     200       200
+POST /staff/profile/tokens/new                                     st    st  st    422     422       422
 GET  /staff/queue                                                  st    st  st    200     200       200
 GET  /staff/records                                                st    st  st    403     403       200
 GET  /staff/system                                                 st    st  st    403     403       200
@@ -230,7 +255,13 @@ def paths(whole: Served) -> dict[str, str]:
     kept, gone = branch.payee("alice", "bob_current", "Bob", "none"), branch.payee("alice", "bob_savings", "Bob")
     scheduled = branch.schedule("alice_current", "bob_current", 1_00)
     sessions = {staff: branch.session_id_of("executive" if staff else "alice") for staff in (True, False)}
+    tokens = {staff: branch.token_of("executive" if staff else "alice")[0] for staff in (True, False)}
     case = branch.report("alice", entry)
+    wages = [(branch.number("alice_current"), branch.number("bob_current"), "Bob Nakamura", "0.01", "Wages")]
+    files = {
+        at_branch: payment_files.send(branch, wages, by="teller" if at_branch else "alice")
+        for at_branch in (True, False)
+    }
     count = branch.count_till("teller", branch.till("teller").balance)
     found = {}
     for rule in access.rules(whole.app):
@@ -247,9 +278,11 @@ def paths(whole: Served) -> dict[str, str]:
             .replace("<id:hold_id>", str(hold))
             .replace("<id:case_id>", str(case))
             .replace("<id:count_id>", str(count))
+            .replace("<id:file_id>", str(files[rule.path.startswith("/staff/")]))
             .replace("<id:warning_id>", str(warning))
             .replace("<id:scheduled_id>", str(scheduled))
             .replace("<id:session_id>", str(sessions[rule.path.startswith("/staff/")]))
+            .replace("<id:token_id>", str(tokens[rule.path.startswith("/staff/")]))
             .replace("<user_id>", "SPARE-1")
             .replace("<id:payee_id>", str(gone if rule.path.endswith("/remove") else kept))
             .replace("<operation>", draft if rule.path.startswith("/pay/") else drawn.operation)
@@ -271,7 +304,9 @@ def as_in_the_table(page: Page) -> str:
 
 
 def test_every_route_and_method_has_a_row_and_every_row_a_route(whole):
-    routes = {(method, rule.path) for rule in access.rules(whole.app) for method in rule.methods}
+    # Programs' routes, which no cookie opens, have their own table in tests/api.
+    pages = [rule for rule in access.rules(whole.app) if not rule.path.startswith("/api/v1/")]
+    routes = {(method, rule.path) for rule in pages for method in rule.methods}
 
     assert routes == set(ROWS)
 

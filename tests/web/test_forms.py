@@ -18,9 +18,10 @@ from bank.cases import service as case_service
 from bank.cases.store import cases
 from bank.customers import warnings
 from bank.customers.store import customer_warnings, customers
-from bank.identity.store import sessions, throttles
+from bank.identity.store import api_tokens, sessions, throttles
 from bank.payments.store import scheduled_payments
 from bank.web.logs import JsonLines, logger
+from tests import payment_files
 from tests.builders import Branch
 from tests.databases import Databases
 from tests.web.browsing import Browser, Page
@@ -45,10 +46,18 @@ FORMS: dict[str, tuple[str | None, str, dict[str, str]]] = {
     "end other sessions": ("alice", "/profile/sessions/end-others", {}),
     "staff's session": ("executive", "/staff/profile/sessions/{staff_session}/end", {}),
     "staff's other sessions": ("teller", "/staff/profile/sessions/end-others", {}),
+    "token": ("alice", "/profile/tokens/new", {"name": "Books", "scopes": "accounts:read", "days": "90", "password": "x"}),
+    "staff's token": ("teller", "/staff/profile/tokens/new", {"name": "Till", "scopes": "branch:read", "days": "1", "password": "x"}),
+    "revoke token": ("alice", "/profile/tokens/{token}/revoke", {}),
+    "revoke staff's token": ("executive", "/staff/profile/tokens/{staff_token}/revoke", {}),
     "cancel": ("alice", "/scheduled/{scheduled}/cancel", {}),
     "pay": ("alice", "/pay", {"from_account": "{account}", "to_account": "{other}", "amount": "1", "reference": "Rent"}),
     "amount": ("alice", "/pay/{draft}", {"amount": "1", "reference": "Rent", "when": "now", "due_on": ""}),
     "doubtful name": ("alice", "/pay/{draft}/name", {}),
+    "file of payments": ("alice", "/payment-files/new", {}),
+    "pay a file": ("alice", "/payment-files/{file}/pay", {}),
+    "branch's file of payments": ("teller", "/staff/payment-files/new", {}),
+    "pay the branch's file": ("executive", "/staff/payment-files/{branch_file}/pay", {}),
     "payee": ("alice", "/payees/new", {"name": "Bob Nakamura", "to_account": "{other}"}),
     "payee's name": ("bob", "/payees/{saved}/rename", {"name": "Landlady"}),
     "save payee": ("bob", "/payees/{met}/check", {}),
@@ -147,9 +156,13 @@ def places(branch: Branch) -> dict[str, str]:
         "bob": branch.customer("bob").number,
         "warning": str(a_warning(branch)),
         "draft": a_draft(branch),
+        "file": str(a_file(branch, "alice")),
+        "branch_file": str(a_file(branch, "teller")),
         "scheduled": str(a_scheduled_payment(branch)),
         "session": str(branch.session_id_of("alice")),
         "staff_session": str(branch.session_id_of("executive")),
+        "token": str(a_token(branch, "alice")),
+        "staff_token": str(a_token(branch, "executive")),
         "saved": str(branch.payee("bob", "alice_current", "Alice Moreau")),
         "met": str(branch.payee("bob", "alice_savings", "Alice Moreau", saved=False)),
     }
@@ -160,6 +173,19 @@ def a_scheduled_payment(branch: Branch) -> int:
     if rows := branch.rows(sa.select(scheduled_payments.c.id)):
         return rows[0].id
     return branch.schedule("alice_current", "bob_current", 1_00)
+
+
+def a_token(branch: Branch, name: str) -> int:
+    """The id of this person's token, made when there is none yet."""
+    mine = sa.select(api_tokens.c.id).where(api_tokens.c.name == f"{name}'s")
+    return int(rows[0].id) if (rows := branch.rows(mine)) else branch.token_of(name, called=f"{name}'s")[0]
+
+
+def a_file(branch: Branch, by: str) -> int:
+    """The id of a file of payments that waits for somebody to confirm it; the same one each time."""
+    return payment_files.send(
+        branch, [(branch.number("alice_current"), branch.number("bob_current"), "Bob Nakamura", "0.01", "Wages")], by
+    )
 
 
 def a_draft(branch: Branch) -> str:

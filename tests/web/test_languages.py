@@ -13,7 +13,7 @@ import pytest
 
 from bank import language
 from bank.identity.passwords import TooBusy
-from bank.ledger.errors import KeyReused
+from bank.identity.staff import LastExecutive
 from bank.storage.errors import DatabaseAway, OutcomeUnknown
 from bank.web import pages
 from bank.web.access import PUBLIC
@@ -206,7 +206,7 @@ def failing(error: Callable[[], Exception]) -> Callable[[], str]:
         (DatabaseAway, 503, "Hay un problema con el servicio"),
         (OutcomeUnknown, 503, "Hay un problema con el servicio"),
         (TooBusy, 503, "El banco está ocupado"),
-        (KeyReused, 409, "Esto cambió entretanto"),
+        (LastExecutive, 409, "Esto cambió entretanto"),
         (WrongRole, 403, "Usted no puede hacer esto"),
     ],
 )

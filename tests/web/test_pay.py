@@ -231,7 +231,7 @@ def test_an_amount_changed_after_the_check_is_sent_only_as_it_was_checked(alice,
     assert alice.submit(one, "/pay").status == 303
     told = alice.submit(other, "/pay")
 
-    assert (told.status, branch.balance("alice_savings")) == (409, 50_00)
+    assert (told.status, branch.balance("alice_savings")) == (422, 50_00)
     assert "already used" in told.problems[0]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -380,7 +381,8 @@ def test_addresses_shown_follow_the_proxy_only_when_there_is_one_and_never_its_h
         # The application behind the middleware, as gunicorn calls it.
         environment = dict(request.environ)
     seen: dict[str, str] = {}
-    office.app.wsgi_app.app = lambda environ, start: (seen.update(environ), start("200 OK", []), [b""])[2]  # type: ignore[attr-defined]
+    behind_express: Any = office.app.wsgi_app._following  # type: ignore[attr-defined]
+    behind_express.app = lambda environ, start: (seen.update(environ), start("200 OK", []), [b""])[2]
     list(office.app.wsgi_app(environment, lambda *_: None))
     assert seen["wsgi.url_scheme"] == scheme
 

@@ -27,10 +27,10 @@ from tests.web.test_access import ROWS, VISITORS, paths, whole  # noqa: F401  # 
 from tests.web.test_nothing_by_get import busy, others  # noqa: F401  # a fixture and what no link leads to
 
 #: What each person typed, so that it is known from what the bank says.
-TYPED = ("Bob", "Lunch", "Court order", "Lost card", "zzqq")
+TYPED = ("Bob", "Lunch", "Court order", "Lost card", "zzqq", "Test")
 
-#: Nobody but a developer opens it, and never in production.
-_FOR_DEVELOPERS = {"/styleguide"}
+#: Nobody but a developer reads them, in the language of the code.
+_FOR_DEVELOPERS = {"/styleguide", "/api/v1/docs"}
 _OF_A_KIND = 3
 _HOMES = {"alice": "/home", "bob": "/home"}
 _VOID = {"input", "meta", "link", "br", "hr", "img"}

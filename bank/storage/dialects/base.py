@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -10,6 +11,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from bank.storage import near
+
 Message = dict[str, Any]
 Answer = list[Any]
 
@@ -17,6 +20,7 @@ Answer = list[Any]
 CLOSED = "closed_to_writing"
 
 NO_ROLES: Final = "SQLite has no roles: the file's permissions are the rights"
+NO_REPLICA: Final = "SQLite has no replica"
 
 #: Separates statements in the .sql files, for databases that take one at a time.
 NEXT_STATEMENT = "\n--;;\n"
@@ -33,6 +37,8 @@ class Dialect(ABC):
     short_patience: str
     #: Lists this schema's triggers: their names and their tables'.
     triggers: str
+    #: Asks a replica when its state was the primary's.
+    newest: str
 
     @abstractmethod
     def connect_args(self, statement_seconds: int | None) -> dict[str, Any]:
@@ -43,6 +49,10 @@ class Dialect(ABC):
 
     def on_connect(self, dbapi_connection: Any) -> None:
         """Prepare a new connection."""
+
+    def descriptor(self, dbapi_connection: Any) -> int | None:
+        """The number of the connection's socket, if it has one."""
+        return None
 
     def lock(self, query: sa.Select[Any]) -> sa.Select[Any]:
         """Hold the selected rows until the transaction ends."""
@@ -67,6 +77,39 @@ class Dialect(ABC):
     @abstractmethod
     def post_in(self, tx: sa.Connection, batch: list[Message]) -> list[Answer]:
         """Put the batch through the door, within the caller's transaction."""
+
+    @abstractmethod
+    def send(self, connection: sa.Connection, batch: list[Message]) -> list[Answer]:
+        """Let the database look at who asks for each payment, and put what they may through the door; a transaction
+        of its own. Beside the door's answers there is ["denied", what it is about, why, None]."""
+
+    def commit(self, tx: sa.Connection) -> None:
+        """Commit, and say where that lies, if anybody wants to know."""
+        tx.exec_driver_sql("COMMIT")
+        if near.wanted():
+            self.tell_position(tx)
+
+    def tell_position(self, connection: sa.Connection) -> None:
+        """Say where what was just committed lies; if that cannot be asked any more, that it is not known."""
+        try:
+            near.wrote(self.position(connection))
+        except sa.exc.DBAPIError:
+            near.wrote(None)
+
+    def position(self, connection: sa.Connection) -> str:
+        """How far this database is: whatever reads have seen here is on every copy that has reached it."""
+        raise ValueError(NO_REPLICA)
+
+    def has_reached(self, connection: sa.Connection, position: str) -> bool:
+        """Does this replica have all that was committed up to the position?"""
+        raise ValueError(NO_REPLICA)
+
+    def identity(self, dbapi_connection: Any) -> tuple[str, str]:
+        """Which database this is, copies alike, as far as the server tells; and since when this server is up.
+
+        While it is up, a server never goes back to an older state.
+        """
+        raise ValueError(NO_REPLICA)
 
     @contextmanager
     def snapshot(self, connection: sa.Connection) -> Iterator[None]:
@@ -127,6 +170,12 @@ class Dialect(ABC):
         return [statement for script in scripts for statement in script.read_text().split(NEXT_STATEMENT)]
 
 
+def as_json(batch: list[Message]) -> str:
+    """The batch as short as it can be written, without what is empty: a server goes through it several times."""
+    told = [{name: value for name, value in message.items() if value is not None} for message in batch]
+    return json.dumps(told, separators=(",", ":"))
+
+
 @contextmanager
 def in_transaction(connection: sa.Connection, begin: str) -> Iterator[None]:
     """Bracket the body in a database transaction of an autocommit connection."""
@@ -163,6 +212,7 @@ RIGHTS: Final[dict[str, dict[str, tuple[str, ...] | None]]] = {
     "customer_logins": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ALL},
     "one_time_codes": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ALL},
     "sessions": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ALL, "DELETE": ALL},
+    "api_tokens": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ("last_used_on", "revoked_at")},
     "throttles": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ALL, "DELETE": ALL},
     "bank_facts": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ALL},
     "payees": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ("name", "name_check", "removed_at")},
@@ -174,6 +224,13 @@ RIGHTS: Final[dict[str, dict[str, tuple[str, ...] | None]]] = {
         "INSERT": ALL,
         "UPDATE": ("status", "entry_id", "refusal", "decided_at"),
     },
+    "payment_files": {
+        "SELECT": ALL,
+        "INSERT": ALL,
+        "UPDATE": ("decided", "confirmed_by", "confirmed_at", "finished_at"),
+        "DELETE": ALL,
+    },
+    "payment_file_lines": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ("result", "entry_id", "refusal"), "DELETE": ALL},
     "till_counts": {"SELECT": ALL, "INSERT": ALL},
     "category_corrections": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ("category", "customer_id", "at")},
     "category_rules": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ("category", "at")},

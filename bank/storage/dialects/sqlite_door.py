@@ -1,80 +1,127 @@
 """The door's algorithm for SQLite, whose one write lock the caller already holds.
 
 The same steps in the same order as postgresql_0001_door.sql and mysql_0001_door.sql; tests/storage proves them alike.
+An account is read once in a batch and written once, at its end.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
-
-import sqlalchemy as sa
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 from bank.storage.dialects.base import Answer, Message
 
-Row = sa.Row[Any]
 Reason = tuple[str, dict[str, Any]]
 
 
-def post_one(tx: sa.Connection, item: Message) -> Answer:
-    """Post one entry, or remember why not; a key that came before is answered as it was then."""
-    known = _first(
-        tx,
-        "SELECT id, digest, refusal, refusal_facts FROM journal_entries WHERE caller = ? AND idempotency_key = ?",
-        item["caller"],
-        item["key"],
-    )
-    if known:
-        if known.digest != item["digest"]:
-            return ["key_reused", None, None, None]
-        return ["replayed", known.id, known.refusal, known.refusal_facts and json.loads(known.refusal_facts)]
+@dataclass(slots=True)
+class Account:
+    """A ledger account as the batch has left it so far."""
 
-    accounts = _accounts(tx, item)
-    hold = _hold(tx, item)
-    reason = _against_reversal(tx, item) or _against_hold(item, accounts, hold) or _against_postings(item, accounts)
+    id: int
+    normal_side: str
+    currency: str
+    status: str
+    floor: int | None
+    limit_per_payment: int | None
+    limit_per_day: int | None
+    balance: int
+    held: int
+    version: int
+    spent: int
+    spent_day: str | None
+
+
+class Hold(NamedTuple):
+    """What a hold still reserves, and until when."""
+
+    remaining: int
+    expires_at: str | None
+
+
+_ACCOUNT: Final = f"SELECT {', '.join(Account.__dataclass_fields__)} FROM ledger_accounts WHERE id = ?"
+_KNOWN: Final = (
+    "SELECT id, digest, refusal, refusal_facts FROM journal_entries WHERE caller = ? AND idempotency_key = ?"
+)
+_HOLD: Final = "SELECT remaining, expires_at FROM holds WHERE id = ? AND account_id = ?"
+_ENTRY: Final = (
+    "INSERT INTO journal_entries (caller, idempotency_key, digest, kind, narrative, booking_date, value_date, booked_at,"
+    " reverses, hold_id, hold_change, refusal, refusal_facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_POSTING: Final = (
+    "INSERT INTO postings (account_id, seq, entry_id, side, minor_units, balance_after, booking_date, limit_day)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_MOVED: Final = "UPDATE ledger_accounts SET balance = ?, held = ?, version = ?, spent = ?, spent_day = ? WHERE id = ?"
+
+
+def post_all(cursor: sqlite3.Cursor, batch: Sequence[Message]) -> list[Answer]:
+    """Post each entry in turn, or remember why not; a key that came before is answered as it was then."""
+    accounts: dict[int, Account | None] = {}
+    answers = [_post_one(cursor, item, accounts) for item in batch]
+    cursor.executemany(
+        _MOVED,
+        [(a.balance, a.held, a.version, a.spent, a.spent_day, a.id) for a in accounts.values() if a is not None],
+    )
+    return answers
+
+
+def _post_one(cursor: sqlite3.Cursor, item: Message, accounts: dict[int, Account | None]) -> Answer:
+    known = cursor.execute(_KNOWN, (item["caller"], item["key"])).fetchone()
+    if known:
+        entry_id, digest, refusal, facts = known
+        if digest != item["digest"]:
+            return ["key_reused", None, None, None]
+        return ["replayed", entry_id, refusal, facts and json.loads(facts)]
+
+    for account_id in _touched(item):
+        if account_id not in accounts:
+            row = cursor.execute(_ACCOUNT, (account_id,)).fetchone()
+            accounts[account_id] = Account(*row) if row else None
+    hold = _hold(cursor, item)
+    reason = _against_reversal(cursor, item) or _against_hold(item, accounts, hold) or _against_postings(item, accounts)
     if reason:
-        return ["refused", _insert_entry(tx, item, None, reason), *reason]
+        return ["refused", _insert_entry(cursor, item, None, reason), *reason]
     change = item["hold_minor"] if item["hold_op"] == "reserve" else hold and -(item["hold_minor"] or hold.remaining)
-    entry_id = _insert_entry(tx, item, change, None)
+    entry_id = _insert_entry(cursor, item, change, None)
     if change:
-        _apply_hold(tx, entry_id, item, change)
-    for posting in item["postings"]:
-        _apply_posting(tx, entry_id, item, posting, accounts[posting["account"]])
+        _apply_hold(cursor, entry_id, item, change, accounts)
+    cursor.executemany(_POSTING, [_moved(entry_id, item, posting, accounts) for posting in item["postings"]])
     return ["posted", entry_id, None, None]
 
 
-def _first(tx: sa.Connection, statement: str, *values: Any) -> Row | None:
-    return tx.exec_driver_sql(statement, values).first()
+def _touched(item: Message) -> list[int]:
+    ids = [posting["account"] for posting in item["postings"]]
+    return ids if item["hold_account"] is None else [*ids, item["hold_account"]]
 
 
-def _accounts(tx: sa.Connection, item: Message) -> dict[int, Row]:
-    ids = {posting["account"] for posting in item["postings"]} | ({item["hold_account"]} - {None})
-    found = (_first(tx, "SELECT * FROM ledger_accounts WHERE id = ?", account_id) for account_id in ids)
-    return {account.id: account for account in found if account}
-
-
-def _hold(tx: sa.Connection, item: Message) -> Row | None:
+def _hold(cursor: sqlite3.Cursor, item: Message) -> Hold | None:
     if item["hold_id"] is None:
         return None
-    return _first(tx, "SELECT * FROM holds WHERE id = ? AND account_id = ?", item["hold_id"], item["hold_account"])
+    row = cursor.execute(_HOLD, (item["hold_id"], item["hold_account"])).fetchone()
+    return Hold(*row) if row else None
 
 
-def _against_reversal(tx: sa.Connection, item: Message) -> Reason | None:
+def _against_reversal(cursor: sqlite3.Cursor, item: Message) -> Reason | None:
     if item["reverses"] is None:
         return None
+    asked = (item["reverses"],)
     facts = {"entry": item["reverses"]}
-    original = _first(tx, "SELECT refusal, reverses FROM journal_entries WHERE id = ?", item["reverses"])
+    original = cursor.execute("SELECT refusal, reverses FROM journal_entries WHERE id = ?", asked).fetchone()
     if not original:
         return "unknown_entry", facts
-    moved = _first(tx, "SELECT 1 FROM postings WHERE entry_id = ?", item["reverses"])
-    if original.refusal is not None or original.reverses is not None or not moved:
+    moved = cursor.execute("SELECT 1 FROM postings WHERE entry_id = ?", asked).fetchone()
+    if original != (None, None) or not moved:
         return "not_reversible", facts
-    if _first(tx, "SELECT 1 FROM journal_entries WHERE reverses = ?", item["reverses"]):
+    if cursor.execute("SELECT 1 FROM journal_entries WHERE reverses = ?", asked).fetchone():
         return "already_reversed", facts
     return None
 
 
-def _against_hold(item: Message, accounts: dict[int, Row], hold: Row | None) -> Reason | None:
+def _against_hold(item: Message, accounts: dict[int, Account | None], hold: Hold | None) -> Reason | None:
     if item["hold_op"] is None:
         return None
     account = accounts.get(item["hold_account"])
@@ -97,7 +144,7 @@ def _against_hold(item: Message, accounts: dict[int, Row], hold: Row | None) -> 
     return None
 
 
-def _against_reserving(item: Message, account: Row) -> Reason | None:
+def _against_reserving(item: Message, account: Account) -> Reason | None:
     facts = {"account": account.id}
     if account.currency != item["hold_currency"]:
         return "currency_mismatch", facts
@@ -117,7 +164,7 @@ def _against_reserving(item: Message, account: Row) -> Reason | None:
     return None
 
 
-def _against_postings(item: Message, accounts: dict[int, Row]) -> Reason | None:
+def _against_postings(item: Message, accounts: dict[int, Account | None]) -> Reason | None:
     """Of all that stands against it, the first posting's first reason: status before limits before funds."""
     for against in (_against_status, _against_payment_limit, _against_daily_limit, _against_funds):
         for posting in item["postings"]:
@@ -126,7 +173,7 @@ def _against_postings(item: Message, accounts: dict[int, Row]) -> Reason | None:
     return None
 
 
-def _against_status(_: Message, posting: Message, account: Row | None) -> Reason | None:
+def _against_status(_: Message, posting: Message, account: Account | None) -> Reason | None:
     facts = {"account": posting["account"]}
     if account is None:
         return "unknown_account", facts
@@ -139,19 +186,19 @@ def _against_status(_: Message, posting: Message, account: Row | None) -> Reason
     return None
 
 
-def _limited(item: Message, posting: Message, account: Row) -> bool:
+def _limited(item: Message, posting: Message, account: Account) -> bool:
     return item["limit_per_payment"] is not None and _guarded(posting, account)
 
 
-def _guarded(posting: Message, account: Row) -> bool:
+def _guarded(posting: Message, account: Account) -> bool:
     return account.floor is not None and posting["side"] != account.normal_side
 
 
-def _spent(item: Message, account: Row) -> int:
+def _spent(item: Message, account: Account) -> int:
     return account.spent if account.spent_day is not None and account.spent_day >= item["booking_date"] else 0
 
 
-def _against_payment_limit(item: Message, posting: Message, account: Row | None) -> Reason | None:
+def _against_payment_limit(item: Message, posting: Message, account: Account | None) -> Reason | None:
     if account is None or not _limited(item, posting, account):
         return None
     limit = item["limit_per_payment"] if account.limit_per_payment is None else account.limit_per_payment
@@ -159,7 +206,7 @@ def _against_payment_limit(item: Message, posting: Message, account: Row | None)
     return ("over_payment_limit", facts) if posting["minor"] > limit else None
 
 
-def _against_daily_limit(item: Message, posting: Message, account: Row | None) -> Reason | None:
+def _against_daily_limit(item: Message, posting: Message, account: Account | None) -> Reason | None:
     if account is None or not _limited(item, posting, account):
         return None
     limit = item["limit_per_day"] if account.limit_per_day is None else account.limit_per_day
@@ -174,8 +221,8 @@ def _against_daily_limit(item: Message, posting: Message, account: Row | None) -
     return ("over_daily_limit", facts) if spent + posting["minor"] > limit else None
 
 
-def _against_funds(item: Message, posting: Message, account: Row | None) -> Reason | None:
-    if account is None or not _guarded(posting, account):
+def _against_funds(item: Message, posting: Message, account: Account | None) -> Reason | None:
+    if account is None or account.floor is None or not _guarded(posting, account):
         return None
     captured = item["hold_minor"] if item["hold_op"] == "capture" and item["hold_account"] == account.id else 0
     available = account.balance - account.held + captured - account.floor
@@ -183,50 +230,47 @@ def _against_funds(item: Message, posting: Message, account: Row | None) -> Reas
     return ("insufficient_funds", facts) if posting["minor"] > available else None
 
 
-def _insert_entry(tx: sa.Connection, item: Message, change: int | None, reason: Reason | None) -> int:
-    values = {
-        "caller": item["caller"],
-        "idempotency_key": item["key"],
-        **{name: item[name] for name in ("digest", "kind", "narrative", "booking_date", "value_date", "booked_at")},
-        "reverses": None if reason else item["reverses"],
-        "hold_id": None if reason else item["hold_id"],
-        "hold_change": change,
-        "refusal": reason and reason[0],
-        "refusal_facts": reason and json.dumps(reason[1]),
-    }
-    names, marks = ", ".join(values), ", ".join("?" * len(values))
-    inserted = tx.exec_driver_sql(f"INSERT INTO journal_entries ({names}) VALUES ({marks})", tuple(values.values()))
-    return int(inserted.lastrowid)
+def _insert_entry(cursor: sqlite3.Cursor, item: Message, change: int | None, reason: Reason | None) -> int:
+    asked = (
+        item["caller"], item["key"], item["digest"], item["kind"], item["narrative"], item["booking_date"], item["value_date"],
+        item["booked_at"],
+    )  # fmt: skip
+    came_of_it = (
+        (None, None, None, reason[0], json.dumps(reason[1]))
+        if reason
+        else (item["reverses"], item["hold_id"], change, None, None)
+    )
+    cursor.execute(_ENTRY, asked + came_of_it)
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
 
 
-def _apply_hold(tx: sa.Connection, entry_id: int, item: Message, change: int) -> None:
+def _apply_hold(
+    cursor: sqlite3.Cursor, entry_id: int, item: Message, change: int, accounts: dict[int, Account | None]
+) -> None:
     if item["hold_op"] == "reserve":
-        tx.exec_driver_sql(
+        cursor.execute(
             "INSERT INTO holds (id, account_id, minor_units, remaining, expires_at) VALUES (?, ?, ?, ?, ?)",
             (entry_id, item["hold_account"], change, change, item["hold_expires_at"]),
         )
     else:
-        tx.exec_driver_sql("UPDATE holds SET remaining = remaining + ? WHERE id = ?", (change, item["hold_id"]))
-    tx.exec_driver_sql("UPDATE ledger_accounts SET held = held + ? WHERE id = ?", (change, item["hold_account"]))
+        cursor.execute("UPDATE holds SET remaining = remaining + ? WHERE id = ?", (change, item["hold_id"]))
+    account = accounts[item["hold_account"]]
+    assert account is not None
+    account.held += change
 
 
-def _apply_posting(tx: sa.Connection, entry_id: int, item: Message, posting: Message, account: Row) -> None:
-    limited = _limited(item, posting, account)
-    limit_day = max(account.spent_day or item["booking_date"], item["booking_date"]) if limited else None
-    minor = posting["minor"]
-    balance = account.balance + (minor if posting["side"] == account.normal_side else -minor)
-    tx.exec_driver_sql(
-        "UPDATE ledger_accounts SET balance = ?, version = ?, spent = ?, spent_day = ? WHERE id = ?",
-        (
-            balance,
-            account.version + 1,
-            _spent(item, account) + minor if limited else account.spent,
-            limit_day or account.spent_day,
-            account.id,
-        ),
-    )
-    tx.exec_driver_sql(
-        "INSERT INTO postings (account_id, seq, entry_id, side, minor_units, balance_after, booking_date, limit_day)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (account.id, account.version + 1, entry_id, posting["side"], minor, balance, item["booking_date"], limit_day),
-    )
+def _moved(
+    entry_id: int, item: Message, posting: Message, accounts: dict[int, Account | None]
+) -> tuple[int | str | None, ...]:
+    """Move the account by the posting, and answer the posting's row."""
+    account = accounts[posting["account"]]
+    assert account is not None
+    minor, side, day = posting["minor"], posting["side"], item["booking_date"]
+    limit_day = None
+    if _limited(item, posting, account):
+        account.spent = _spent(item, account) + minor
+        limit_day = account.spent_day = max(account.spent_day or day, day)
+    account.balance += minor if side == account.normal_side else -minor
+    account.version += 1
+    return account.id, account.version, entry_id, side, minor, account.balance, day, limit_day

@@ -4,4 +4,15 @@ from flask import Blueprint
 
 customer = Blueprint("customer", __name__)
 
-from bank.web.customer import accounts, cases, movements, pay, payees, profile, scheduled, spending  # noqa: E402, F401  (they register their views)
+from bank.web.customer import (  # noqa: E402, F401  (they register their views)
+    accounts,
+    cases,
+    movements,
+    pay,
+    payees,
+    payment_files,
+    profile,
+    scheduled,
+    spending,
+    tokens,
+)

@@ -19,6 +19,7 @@ from bank.language import gettext, whole
 from bank.ledger import feed
 from bank.ledger import store as ledger_store
 from bank.ledger.feed import Place
+from bank.ledger.store import HoldRow
 from bank.money import Money
 from bank.payments import scheduled
 from bank.payments.model import Scheduled
@@ -79,16 +80,26 @@ def home() -> View:
     with bank().reader() as reader:
         accounts = account_store.of_customer(reader, me.id)
         mine = [account.id for account in accounts]
-        latest = feed.latest(reader, mine, limit=_LATEST_LINES)
-        return render_template(
-            "customer/home.html",
-            accounts=accounts,
-            by_id={account.id: account for account in accounts},
-            latest=movements.described(reader, latest, customer_id=me.id, mine=mine),
-            holds=ledger_store.active_holds(reader, *mine),
-            coming=_coming(accounts, scheduled.coming(reader, me.id, until=until)),
-            refused=scheduled.lately_refused(reader, me.id, since=now - timedelta(days=_REFUSED_DAYS)),
+        waiting, refused = scheduled.coming_and_refused(
+            reader, me.id, until=until, since=now - timedelta(days=_REFUSED_DAYS)
         )
+        latest = movements.latest(reader, mine, limit=_LATEST_LINES, customer_id=me.id)
+        holds = _holds(reader, accounts)
+    return render_template(
+        "customer/home.html",
+        accounts=accounts,
+        by_id={account.id: account for account in accounts},
+        latest=latest,
+        holds=holds,
+        coming=_coming(accounts, waiting),
+        refused=refused,
+    )
+
+
+def _holds(reader: sa.Connection, accounts: Sequence[Account]) -> list[HoldRow]:
+    """The holds on these accounts, which say themselves whether there are any to ask for."""
+    held = [account.id for account in accounts if account.ledger.held]
+    return ledger_store.active_holds(reader, *held) if held else []
 
 
 def _coming(accounts: Sequence[Account], payments: Sequence[Scheduled]) -> list[Coming]:
@@ -130,9 +141,7 @@ def show_account(number: str) -> View:
 
 
 def _find(reader: sa.Connection, account: Account, search: Search, before: Place | None, limit: int) -> Found:
-    me = this_customer().id
-    mine = [own.id for own in account_store.of_customer(reader, me)]
-    return movements.find(reader, account.id, search, before=before, limit=limit, customer_id=me, mine=mine)
+    return movements.find(reader, account.id, search, before=before, limit=limit, customer_id=this_customer().id)
 
 
 def _account_page(
@@ -147,7 +156,7 @@ def _account_page(
     first_page = place is None and not search.narrows and not form.errors and not problem
     with bank().reader() as reader:
         days = _days(reader, account, found.movements, place, totals=not search.looks_closer)
-        holds = ledger_store.active_holds(reader, account.id) if first_page else []
+        holds = _holds(reader, [account]) if first_page else []
         holders = account_store.holders(reader, account.id) if first_page else []
     address: dict[str, Any] = {"number": account.number, **asked}
     return render_template(

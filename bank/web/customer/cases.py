@@ -10,7 +10,6 @@ from wtforms.widgets import TextArea
 from bank.accounts import store as account_store
 from bank.cases import service as cases
 from bank.cases import store as case_store
-from bank.ledger import store as ledger_store
 from bank.web.access import CUSTOMER, open_to
 from bank.web.current import author, bank
 from bank.web.current import customer as this_customer
@@ -67,6 +66,7 @@ def show_case(case_id: int) -> View:
         case = case_store.by_id(reader, case_id)
         if case is None or case.customer_id != this_customer().id:
             raise cases.NoSuchCase
-        entry = case.entry_id and ledger_store.entry(reader, case.entry_id)
-        mine = {account.id for account in account_store.of_customer(reader, this_customer().id)}
-    return render_template("customer/case.html", case=case, entry=entry, mine=mine)
+        # Whoever no longer holds the account keeps the report, and is led no further.
+        me = this_customer().id
+        mine = account_store.entry_of_customer(reader, case.entry_id, me)[1] if case.entry_id else []
+    return render_template("customer/case.html", case=case, movement=case.entry_id if mine else None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bank.accounts import store as account_store
 from bank.accounts.service import NoSuchAccount
 from bank.accounts.store import Account
-from bank.ledger import store as ledger_store
 from bank.ledger.store import Entry
 from bank.payments.service import NoSuchEntry
 from bank.web.current import bank
@@ -26,14 +25,13 @@ def own_account(number: str) -> Account:
 
 
 def own_entry(entry_id: int) -> tuple[Entry, dict[int, Account]]:
-    """The entry of this id if it moved anything on the customer's accounts, and all of these by their ids.
+    """The entry of this id if it moved anything on the customer's accounts, and those that it moved by their ids.
 
     Raises:
         NoSuchEntry: there is none, or it is somebody else's.
     """
     with bank().reader() as reader:
-        entry = ledger_store.entry(reader, entry_id)
-        mine = {account.id: account for account in account_store.of_customer(reader, this_customer().id)}
-    if entry is None or not mine.keys() & {posting.account_id for posting in entry.postings}:
+        entry, mine = account_store.entry_of_customer(reader, entry_id, this_customer().id)
+    if entry is None or not mine:
         raise NoSuchEntry
-    return entry, mine
+    return entry, {account.id: account for account in mine}

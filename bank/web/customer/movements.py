@@ -46,20 +46,23 @@ def show_movement(entry_id: int) -> View:
 @open_to(CUSTOMER)
 def check_operation(operation: str) -> View:
     """What became of a payment whose answer was lost."""
-    if place := place_of(operation):
+    place, refusal = _became_of(operation)
+    if place:
         return redirect(place)
-    with bank().reader() as reader:
-        found = ledger_store.entry_by_key(reader, str(this_customer()), operation[:255])
-        entry = ledger_store.entry(reader, found) if found else None
-    return render_template("operation.html", layout="layout.html", entry=entry, operation=operation[:40])
+    return render_template("operation.html", layout="layout.html", refusal=refusal, operation=operation[:40])
 
 
 def place_of(operation: str) -> str | None:
     """Where the payment that was made by this operation is shown, now or on its day; None when none was."""
+    return _became_of(operation)[0]
+
+
+def _became_of(operation: str) -> tuple[str | None, str | None]:
+    """The place of the payment that was made by this operation, or else why it was refused, if it was."""
     with bank().reader() as reader:
-        found = ledger_store.entry_by_key(reader, str(this_customer()), operation[:255])
-        entry = ledger_store.entry(reader, found) if found else None
-        later = None if found else scheduled.by_operation(reader, this_customer().id, operation[:50])
+        answer = ledger_store.answer_by_key(reader, str(this_customer()), operation[:255])
+        later = None if answer else scheduled.by_operation(reader, this_customer().id, operation[:50])
     if later:
-        return url_for(".show_scheduled", scheduled_id=later)
-    return url_for(".show_movement", entry_id=entry.id) if entry and not entry.refusal else None
+        return url_for(".show_scheduled", scheduled_id=later), None
+    entry_id, refusal = answer or (None, None)
+    return url_for(".show_movement", entry_id=entry_id) if entry_id and not refusal else None, refusal

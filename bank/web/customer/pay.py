@@ -15,24 +15,27 @@ from bank.accounts import store as account_store
 from bank.accounts.model import product_name
 from bank.accounts.store import Account
 from bank.audit.model import Author
+from bank.errors import BankError, Unavailable
 from bank.ledger import store as ledger_store
 from bank.ledger.model import Side
 from bank.money import Money, exponent
-from bank.payments import drafts, look_ups, payees, scheduled
+from bank.payments import drafts, look_ups, payees, scheduled, sending
 from bank.payments import service as payments
 from bank.payments.drafts import Draft, NoSuchDraft
 from bank.payments.look_ups import OWN, Recipient
 from bank.payments.model import KINDS, TransferOrder
 from bank.payments.name_check import CLOSE, NONE
 from bank.payments.payees import Payee
-from bank.web.access import CUSTOMER, open_to
+from bank.payments.sending import Instruction
+from bank.web import logs, signed_in
+from bank.web.access import CUSTOMER, asks_with_the_act, open_to
 from bank.web.current import author, bank, settings
 from bank.web.current import customer as this_customer
 from bank.web.customer import customer
 from bank.web.customer.look_up import own_account
 from bank.web.customer.movements import place_of
 from bank.web.customer.pay_forms import NOW, SOMEBODY_NEW, PayForm, PaymentForm, account_choices
-from bank.web.fields import ConfirmForm, OperationForm
+from bank.web.fields import ConfirmForm, OperationForm, choices, operation_in_address
 from bank.web.money import settle
 from bank.web.pages import today
 
@@ -48,9 +51,22 @@ class Parties:
 
 @customer.route("/pay", methods=["GET", "POST"])
 @open_to(CUSTOMER)
+@asks_with_the_act
 def pay() -> View:
     """Whom to pay. With an amount the form is the whole payment, and makes it."""
-    return _send() if "amount" in request.form else _choose()
+    if request.method == "GET":
+        return _choose()
+    refused: BankError | None = None
+    try:
+        if paid := _pay_now():
+            return paid
+    except Unavailable:
+        raise
+    except BankError as error:
+        refused = error
+    if stopped := signed_in.let_in():
+        return stopped
+    return _send(refused) if "amount" in request.form else _choose()
 
 
 @customer.route("/pay/<operation>/name", methods=["GET", "POST"])
@@ -120,7 +136,8 @@ def _choose() -> View:
     with bank().reader() as reader:
         accounts, saved = _open_accounts(reader), payees.of_customer(reader, me)
         form.offer(accounts, saved)
-        before = drafts.find(reader, me, form.key)
+        # An operation that is new here prepared nothing yet.
+        before = drafts.find(reader, me, form.key) if form.is_submitted() or operation_in_address() else None
         if not form.is_submitted():
             _prefill(reader, form, before)
 
@@ -144,7 +161,31 @@ def _choose() -> View:
     return settle(form, act, "customer/pay.html", accounts=accounts, saved=saved)
 
 
-def _send() -> View:
+def _pay_now() -> View | None:
+    """Make a payment that is whole and due now, by one message to the database; None when it is anything else.
+
+    Raises:
+        BankError: what `sending.send` raises; nothing moved.
+    """
+    form = PaymentForm()
+    # Whose account it is, the database says.
+    form.from_account.choices = choices([(form.from_account.data or "", "")])
+    if "amount" not in request.form or not form.validate() or form.later:
+        return None
+    asked = Instruction(form.from_account.data, form.to_account.value, form.amount.money, form.reference.text, form.key)
+    try:
+        receipt = sending.send(bank(), asked, signed_in.credential())
+    except sending.PlannedAlready as planned:
+        place = url_for(".show_scheduled", scheduled_id=planned.scheduled_id)
+    else:
+        place = url_for(".show_movement", entry_id=receipt.entry_id)
+        logs.event("paid", entry=receipt.entry_id)
+    signed_in.note_use()
+    return redirect(place, 303)
+
+
+def _send(refused: BankError | None) -> View:
+    """Schedule a payment, or say what is wrong with one: the form as it came, and why it was refused."""
     form, me = PaymentForm(), this_customer().id
     with bank().reader() as reader:
         form.from_account.choices = account_choices(_open_accounts(reader))
@@ -154,6 +195,8 @@ def _send() -> View:
         draft = parties = None
 
     def act() -> str:
+        if refused:
+            raise refused
         paying, number = own_account(form.from_account.data), form.to_account.value
         look_ups.count_payment(bank(), me, number, by=author())
         with bank().reader() as reader:
@@ -162,10 +205,6 @@ def _send() -> View:
                 raise payments.UnknownPayee
             called = _called(reader, receiving)
         order = TransferOrder(paying.id, receiving.id, form.amount.money, form.reference.text, form.key, me)
-        if not form.later:
-            if later := _scheduled_by(form.key):
-                return later
-            return url_for(".show_movement", entry_id=payments.transfer(bank(), order, by=author()).entry_id)
         made = scheduled.schedule(
             bank(), order, due_on=form.due_on.value, repeats=form.when.data, payee_name=called, by=author()
         )
@@ -205,12 +244,13 @@ def _prepared(operation: str) -> tuple[Draft, Parties]:
 
 
 def _parties(reader: sa.Connection, draft: Draft) -> Parties | None:
-    mine = {account.id: account for account in account_store.of_customer(reader, draft.customer_id)}
-    receiving = account_store.by_id(reader, draft.to_account_id)
-    if draft.from_account_id not in mine or receiving is None:
+    found = account_store.as_known_to(reader, draft.customer_id, [draft.from_account_id, draft.to_account_id])
+    paying, mine = found.get(draft.from_account_id, (None, False))
+    receiving, _own = found.get(draft.to_account_id, (None, False))
+    if paying is None or not mine or receiving is None:
         return None
     payee = None if draft.name_check == OWN else payees.by_account(reader, draft.customer_id, draft.to_account_id)
-    return Parties(mine[draft.from_account_id], receiving, payee)
+    return Parties(paying, receiving, payee)
 
 
 def _prefill(reader: sa.Connection, form: PayForm, before: Draft | None) -> None:
@@ -274,13 +314,6 @@ def _unused(operation: str) -> str:
         used = ledger_store.entry_by_key(reader, str(this_customer()), operation)
         used = used or scheduled.by_operation(reader, this_customer().id, operation)
     return str(uuid.uuid4()) if used else operation
-
-
-def _scheduled_by(operation: str) -> str | None:
-    """The page of the payment that this operation scheduled: it is not made now as well."""
-    with bank().reader() as reader:
-        made = scheduled.by_operation(reader, this_customer().id, operation)
-    return url_for(".show_scheduled", scheduled_id=made) if made else None
 
 
 def _called(reader: sa.Connection, receiving: Account) -> str:

@@ -10,9 +10,11 @@ from bank.web.staff import (  # noqa: E402, F401  (they register their views)
     cash,
     counts,
     customers,
+    payment_files,
     people,
     profile,
     queue,
     system,
     till,
+    tokens,
 )

@@ -35,7 +35,7 @@ from bank.web.money import settle
 from bank.web.paging import read_place
 from bank.web.staff import staff
 from bank.web.staff.forms import CloseForm, FreezeForm, HolderForm, HoldForm, LimitsForm, OverdraftForm
-from bank.web.staff.look_up import account_of, known_customer, person_card
+from bank.web.staff.look_up import account_of, holders_of, known_customer, person_card
 
 _PAGE_LINES = 50
 
@@ -116,7 +116,7 @@ def show_account(number: str) -> View:
     executive = staff_member().role is Role.EXECUTIVE
     with bank().reader() as reader:
         movements = ledger_store.page_before(reader, account.id, seq=before, limit=_PAGE_LINES + 1)
-        holds = ledger_store.active_holds(reader, account.id)
+        holds = ledger_store.active_holds(reader, account.id) if account.ledger.held else []
         records = audit.page_before(reader, str(account), before=None, limit=_PAGE_LINES) if executive else []
     older = movements[_PAGE_LINES - 1].seq if len(movements) > _PAGE_LINES else None
     return render_template(
@@ -140,7 +140,7 @@ def show_statement(number: str) -> View:
     """A statement of the period asked for, to read or download."""
     account = account_of(number)
     back = url_for(".show_account", number=number)
-    return statement.answer(account, "staff/layout.html", back, person_card(account))
+    return statement.answer(account, "staff/layout.html", back, person_card(account), holders_of(account))
 
 
 @staff.route("/accounts/<number>/freeze", methods=["GET", "POST"])

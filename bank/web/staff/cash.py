@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue as View
 
 from bank.accounts import store as account_store
 from bank.accounts.model import product_name
-from bank.accounts.store import Account
+from bank.accounts.store import Account, Holder
 from bank.customers import store as customer_store
 from bank.errors import Invalid
 from bank.identity import staff as staff_members
@@ -105,22 +105,23 @@ def transfer(number: str) -> View:
 @open_to(*ANY_STAFF)
 def show_entry(entry_id: int) -> View:
     """The receipt of any entry: both sides, who booked it, and what may come next."""
-    entry = _entry(entry_id)
-    return render_template("staff/entry.html", entry=entry, sides=_sides(entry), by=_author_of(entry))
+    entry, holders = _entry(entry_id)
+    return render_template("staff/entry.html", entry=entry, sides=_sides(entry, holders), by=_author_of(entry, holders))
 
 
 @staff.route("/entries/<id:entry_id>/reverse", methods=["GET", "POST"])
 @open_to(*EXECUTIVE)
 def reverse_entry(entry_id: int) -> View:
     """Book the opposite, once, with a reason."""
-    entry = _entry(entry_id)
+    entry, holders = _entry(entry_id)
     form = ReasonForm()
 
     def act() -> str:
         return _to(payments.reverse(bank(), entry_id, key=form.key, by=author(), reason=form.reason.text))
 
     back = url_for(".show_entry", entry_id=entry_id)
-    return settle(form, act, "staff/reverse.html", entry=entry, sides=_sides(entry), by=_author_of(entry), back=back)
+    shown = {"sides": _sides(entry, holders), "by": _author_of(entry, holders)}
+    return settle(form, act, "staff/reverse.html", entry=entry, back=back, **shown)
 
 
 @staff.get("/operations/<operation>")
@@ -128,11 +129,11 @@ def reverse_entry(entry_id: int) -> View:
 def check_operation(operation: str) -> View:
     """What became of a movement whose answer was lost."""
     with bank().reader() as reader:
-        found = ledger_store.entry_by_key(reader, str(staff_member()), operation[:255])
-        entry = ledger_store.entry(reader, found) if found else None
-    if entry and not entry.refusal:
-        return redirect(url_for(".show_entry", entry_id=entry.id))
-    return render_template("operation.html", layout="staff/layout.html", entry=entry, operation=operation[:40])
+        answer = ledger_store.answer_by_key(reader, str(staff_member()), operation[:255])
+    entry_id, refusal = answer or (None, None)
+    if entry_id and not refusal:
+        return redirect(url_for(".show_entry", entry_id=entry_id))
+    return render_template("operation.html", layout="staff/layout.html", refusal=refusal, operation=operation[:40])
 
 
 def _to(receipt: Receipt) -> str:
@@ -147,8 +148,8 @@ def _about(account: Account) -> dict[str, object]:
     }
 
 
-def _entry(entry_id: int) -> Entry:
-    """The entry, which tells names and balances: whoever reads it opens the records of all whom it concerns.
+def _entry(entry_id: int) -> tuple[Entry, Holders]:
+    """The entry, which tells names and balances, and who holds its accounts: their records are opened by reading it.
 
     Raises:
         NoSuchEntry: there is none.
@@ -158,15 +159,20 @@ def _entry(entry_id: int) -> Entry:
         entry = ledger_store.entry(reader, entry_id)
         if entry is None:
             raise payments.NoSuchEntry
-        people = account_store.holder_ids(reader, [posting.account_id for posting in entry.postings])
+        holders = account_store.holders_of(reader, {posting.account_id for posting in entry.postings})
+    people = {holder.customer_id for of_one in holders.values() for holder in of_one}
     booked_by = _customer_who_booked(entry)
     require_reason(people if booked_by is None else people | {booked_by})
-    return entry
+    return entry, holders
 
 
 def _customer_who_booked(entry: Entry) -> int | None:
     kind, _colon, key = entry.caller.partition(":")
     return int(key) if kind == "customer" and key.isdigit() else None
+
+
+#: Who may use each account of an entry that is a customers'.
+Holders = dict[int, list[Holder]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +185,13 @@ class Side:
     posting: EntryPosting
 
 
-def _sides(entry: Entry) -> list[Side]:
-    with bank().reader() as reader:
-        owners = account_store.owner_names(reader, {posting.account_id for posting in entry.postings})
-    return [_side(posting, owners.get(posting.account_id)) for posting in entry.postings]
+def _sides(entry: Entry, holders: Holders) -> list[Side]:
+    return [_side(posting, holders.get(posting.account_id)) for posting in entry.postings]
 
 
-def _side(posting: EntryPosting, owners: list[str] | None) -> Side:
-    if owners is not None:
+def _side(posting: EntryPosting, holders: list[Holder] | None) -> Side:
+    if holders is not None:
+        owners = [holder.name for holder in holders if holder.role == "owner"]
         return Side(together(owners), posting.number, None, posting)
     if posting.chart_code == "cash":
         number = posting.number.removeprefix("till-")
@@ -195,9 +200,12 @@ def _side(posting: EntryPosting, owners: list[str] | None) -> Side:
     return Side(gettext(CHART[posting.chart_code].name), None, kept, posting)
 
 
-def _author_of(entry: Entry) -> tuple[str, str | None]:
+def _author_of(entry: Entry, holders: Holders) -> tuple[str, str | None]:
     """Who booked it, and their number when it was a customer."""
     booked_by = _customer_who_booked(entry)
+    for holder in (holder for of_one in holders.values() for holder in of_one):
+        if holder.customer_id == booked_by:
+            return holder.name, holder.number
     with bank().reader() as reader:
         customer = customer_store.by_id(reader, booked_by) if booked_by is not None else None
         names = staff_members.names(reader, [entry.caller])

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
 
-from flask import redirect, request, url_for
+from flask import g, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from bank.accounts import store as account_store
@@ -18,27 +17,12 @@ from bank.customers import warnings
 from bank.customers.model import customer_status
 from bank.customers.service import NoSuchCustomer
 from bank.customers.store import Customer
-from bank.customers.warnings import CustomerWarning
-from bank.errors import Forbidden
+from bank.customers.warnings import REASON_MINUTES, CustomerWarning, ReasonNeeded
 from bank.identity import staff as staff_members
 from bank.identity.staff import NoSuchStaff, Staff
-from bank.language import gettext
 from bank.web.current import bank, settings, staff_member
 from bank.web.pages import today
 from bank.web.staff import staff
-
-#: So long a reason counts, for this member of staff and this customer.
-REASON_MINUTES: Final = 15
-
-
-class ReasonNeeded(Forbidden):
-    """This customer's record is opened only for a reason, which is kept."""
-
-    code = "reason_needed"
-
-    def __init__(self, number: str) -> None:
-        super().__init__(gettext("Say why you open this customer's record."))
-        self.number = number
 
 
 @staff.errorhandler(ReasonNeeded)
@@ -61,12 +45,28 @@ class PersonCard:
 
 
 def person_card(about: Account | Customer) -> PersonCard:
-    """What `staff/_person.html` shows, in at most two queries."""
-    with bank().reader() as reader:
-        if isinstance(about, Customer):
-            return PersonCard([about], None, warnings.standing(reader, [about.id]))
-        holders = account_store.holders(reader, about.id)
-        return PersonCard(holders, about, warnings.standing(reader, [holder.customer_id for holder in holders]))
+    """What `staff/_person.html` shows of whom this request has opened."""
+    if isinstance(about, Customer):
+        return PersonCard([about], None, _warnings([about.id]))
+    holders = holders_of(about)
+    return PersonCard(holders, about, _warnings([holder.customer_id for holder in holders]))
+
+
+def holders_of(account: Account) -> Sequence[Holder]:
+    """Who may use an account that `account_of` opened, owners first."""
+    found: Sequence[Holder] = g.holders[account.id]
+    return found
+
+
+def _warnings(customer_ids: Collection[int]) -> Sequence[CustomerWarning]:
+    """The warnings about these customers, as they were when this request opened their records."""
+    known = g.setdefault("warnings", {})
+    people = frozenset(customer_ids)
+    if people and people not in known:
+        with bank().reader() as reader:
+            known[people] = warnings.standing(reader, sorted(people))
+    found: Sequence[CustomerWarning] = known.get(people, ())
+    return found
 
 
 @staff.app_template_filter()
@@ -109,10 +109,11 @@ def account_of(number: str) -> Account:
         ReasonNeeded: a warning about a holder asks for a reason first.
     """
     with bank().reader() as reader:
-        account = account_store.by_number(reader, number)
-        holders = account_store.holders(reader, account.id) if account else []
-    if account is None:
+        found = account_store.with_holders(reader, number)
+    if found is None:
         raise NoSuchAccount
+    account, holders = found
+    g.setdefault("holders", {})[account.id] = holders
     require_reason([holder.customer_id for holder in holders])
     return account
 
@@ -126,9 +127,12 @@ def require_reason(customer_ids: Collection[int]) -> None:
     lasts = timedelta(minutes=REASON_MINUTES)
     if request.method == "POST":
         lasts += timedelta(seconds=settings().staff_idle_seconds)
+    asking = [warning for warning in _warnings(customer_ids) if warning.needs_reason]
+    if not asking:
+        return
     with bank().reader() as reader:
         since = bank().clock.now() - lasts
-        unexplained = warnings.unexplained(reader, list(customer_ids), str(staff_member()), since=since)
+        unexplained = warnings.unexplained(reader, asking, str(staff_member()), since=since)
     if unexplained:
         raise ReasonNeeded(unexplained.number)
 

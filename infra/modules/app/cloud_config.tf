@@ -5,13 +5,14 @@ locals {
   region      = split(":", var.secrets.login)[3]
   home_region = coalesce(var.secrets.home_region, local.region)
 
-  database_urls = {
-    postgres = "postgresql://${var.database.address}:${var.database.port}/bank?sslmode=verify-full&sslrootcert=/etc/bank/rds.pem"
-    mysql    = "mysql://${var.database.address}:${var.database.port}/bank?ssl_ca=/etc/bank/rds.pem&ssl_check_hostname=true"
+  database_urls = { for name, address in { DATABASE_URL = var.database.address, DATABASE_REPLICA_URL = var.database.replica_address } :
+    name => {
+      postgres = "postgresql://${address}:${var.database.port}/bank?sslmode=verify-full&sslrootcert=/etc/bank/rds.pem"
+      mysql    = "mysql://${address}:${var.database.port}/bank?ssl_ca=/etc/bank/rds.pem&ssl_check_hostname=true"
+    }[var.database.engine] if address != null
   }
-  settings = merge(var.settings, {
+  settings = merge(var.settings, local.database_urls, {
     BANK_ENV            = "production"
-    DATABASE_URL        = local.database_urls[var.database.engine]
     DATABASE_LOGIN_FILE = "/run/bank/login.json"
     PROXY_HOPS          = "1"
   })

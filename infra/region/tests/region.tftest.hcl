@@ -61,6 +61,27 @@ run "a_replica_is_nobodys_source" {
   }
 }
 
+run "pages_are_read_on_the_replica_beside_their_servers" {
+  command = plan
+  assert {
+    condition     = local.reads_near
+    error_message = "A page over the ocean takes ten times as long."
+  }
+}
+
+run "beside_the_primary_there_is_no_replica_to_read" {
+  command = plan
+  variables {
+    role                 = "primary"
+    replicate_source_arn = null
+    primary_address      = null
+  }
+  assert {
+    condition     = !local.reads_near
+    error_message = "The primary is as near, and never behind."
+  }
+}
+
 run "releases_lie_where_nobody_else_reads_them_and_every_version_is_kept" {
   command = plan
   assert {

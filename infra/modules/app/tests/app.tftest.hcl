@@ -242,6 +242,29 @@ run "user_data_fits_and_differs_by_engine" {
   }
 }
 
+run "a_server_beside_a_replica_is_told_of_it_and_any_other_is_not" {
+  command = plan
+  variables {
+    database = { engine = "postgres", address = "bank.example.us-east-1.rds.amazonaws.com", port = 5432, replica_address = "bank.example.us-west-2.rds.amazonaws.com" }
+  }
+  assert {
+    condition     = strcontains(local.env_files["/etc/bank/bank.env"], "DATABASE_REPLICA_URL=\"postgresql://bank.example.us-west-2.rds.amazonaws.com:5432/bank?sslmode=verify-full&sslrootcert=/etc/bank/rds.pem\"")
+    error_message = "Pages are read near; and the replica, too, is asked for its certificate."
+  }
+  assert {
+    condition     = strcontains(local.cloud_config.app, "bank.example.us-east-1.rds.amazonaws.com:5432/bank")
+    error_message = "What is written goes to the primary."
+  }
+}
+
+run "a_server_beside_the_primary_knows_no_replica" {
+  command = plan
+  assert {
+    condition     = !strcontains(local.env_files["/etc/bank/bank.env"], "DATABASE_REPLICA_URL")
+    error_message = "No replica, no setting."
+  }
+}
+
 run "the_first_release_is_installed" {
   override_resource {
     target = aws_launch_template.app

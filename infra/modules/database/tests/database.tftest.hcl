@@ -53,6 +53,26 @@ run "mysql_forces_tls_and_lets_triggers_be_made_under_a_binary_log" {
   }
 }
 
+run "a_commit_on_mysql_has_a_name_that_a_replica_knows" {
+  command = plan
+  variables { engine = "mysql" }
+  assert {
+    condition = alltrue([
+      for name in ["gtid-mode", "enforce_gtid_consistency"] :
+      anytrue([for parameter in aws_db_parameter_group.bank.parameter : parameter.name == name && parameter.value == "ON"])
+    ])
+    error_message = "Without GTIDs nobody can say whether a replica has what a session was shown, and every page goes to the primary."
+  }
+}
+
+run "a_page_on_the_replica_is_not_broken_off_by_what_the_primary_cleans_up" {
+  command = plan
+  assert {
+    condition     = anytrue([for parameter in aws_db_parameter_group.bank.parameter : parameter.name == "hot_standby_feedback" && parameter.value == "1"])
+    error_message = "The replica tells the primary which rows its pages still read."
+  }
+}
+
 run "commits_are_durable" {
   command = plan
   assert {

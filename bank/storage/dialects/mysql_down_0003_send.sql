@@ -1,0 +1,3 @@
+DROP PROCEDURE payments_send
+--;;
+DROP PROCEDURE payments_judge

@@ -1,0 +1,114 @@
+"""Reading near: on the replica in this server's region, as long as it shows nothing older than was shown before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolEmpty
+
+from bank.settings import Settings
+from bank.storage.dialects import dialect_of
+from bank.storage.engine import make_engine
+from bank.storage.near import Request, Seen
+from bank.storage.watch import Server
+
+_PROBE_SECONDS: Final = 2
+#: What a connection's `info` keeps: which database it reads, and since when that server has been up.
+_DATABASE: Final = "database"
+_INCARNATION: Final = "incarnation"
+
+
+class Near:
+    """The primary and its replica, and the choice between them for each request."""
+
+    def __init__(self, primary: Server, replica: Server) -> None:
+        """Read on `replica` what it has; its connections are made after this."""
+        self.primary, self.replica = primary, replica
+        self.dialect = dialect_of(primary.engine)
+        self._database = ""
+        sa.event.listen(replica.engine, "connect", self._identify)
+
+    @classmethod
+    def to(cls, primary: sa.Engine, settings: Settings, statement_seconds: int | None) -> Near:
+        """As the settings say; connects when first asked."""
+        urls = settings.database_url, settings.database_replica_url
+        replica = make_engine(urls[1], pool_size=settings.pool_size, statement_seconds=statement_seconds)
+        return cls(Server(primary, partial(_probe, urls[0])), Server(replica, partial(_probe, urls[1])))
+
+    def _identify(self, connection: Any, record: Any) -> None:
+        record.info[_DATABASE], record.info[_INCARNATION] = self.dialect.identity(connection)
+        self._database = record.info[_DATABASE]
+
+    def first(self, query: sa.Select[Any], values: Mapping[str, Any] | None, here: Request) -> sa.Row[Any] | None:
+        """The first row on the replica, when all of the request can be read there; None: ask the primary."""
+        self.primary.expect()
+        if not here.reads or self.replica.away:
+            return None
+        with suppress(DBAPIError, PoolEmpty), self.replica.engine.connect() as connection:
+            if self._has_all(connection, here.seen) and (row := connection.execute(query, values).first()):
+                here.incarnation = connection.info[_INCARNATION]
+                here.as_of = self._as_of(connection) if self.primary.away else None
+                return row
+        return None
+
+    def first_as_it_was(
+        self, query: sa.Select[Any], values: Mapping[str, Any] | None, here: Request
+    ) -> sa.Row[Any] | None:
+        """The first row on the replica, however old that is: the primary is away.
+
+        Raises:
+            DBAPIError: so is the replica.
+        """
+        with self.replica.engine.connect() as connection:
+            here.incarnation, here.as_of = connection.info[_INCARNATION], self._as_of(connection)
+            return connection.execute(query, values).first()
+
+    @contextmanager
+    def connect(self, here: Request) -> Iterator[sa.Connection | None]:
+        """A connection to the replica that the request's first query has found fit; None: it is not that one any more."""
+        try:
+            connection = self.replica.engine.connect()
+        except (DBAPIError, PoolEmpty):
+            yield None
+            return
+        with connection:
+            yield connection if connection.info[_INCARNATION] == here.incarnation else None
+
+    def seen_by(self, here: Request) -> Seen | None:
+        """What the request's answer shows; asks the primary for its position, if it was read and has not told."""
+        if here.as_of is not None:
+            return here.seen
+        if here.read_primary and not self.primary.away:
+            with suppress(DBAPIError, PoolEmpty), self.primary.engine.connect() as connection:
+                here.written, here.read_primary = self.dialect.position(connection), False
+        if here.read_primary:
+            return None
+        if here.written:
+            return Seen(self._database, "", here.written) if self._database else None
+        return Seen(self._database, here.incarnation, "") if here.incarnation else here.seen
+
+    def _has_all(self, connection: sa.Connection, seen: Seen | None) -> bool:
+        if seen is None or seen.database != connection.info[_DATABASE]:
+            return False
+        if seen.incarnation:
+            return bool(seen.incarnation == connection.info[_INCARNATION])
+        return self.dialect.has_reached(connection, seen.position)
+
+    def _as_of(self, connection: sa.Connection) -> datetime:
+        moment: datetime = connection.exec_driver_sql(self.dialect.newest).scalar_one()
+        return moment.replace(tzinfo=UTC)
+
+
+def _probe(url: str) -> None:
+    engine = make_engine(url, pool_size=1, statement_seconds=_PROBE_SECONDS, connect_seconds=_PROBE_SECONDS)
+    try:
+        with engine.connect():
+            pass
+    finally:
+        engine.dispose()
