@@ -18,7 +18,7 @@ wsgi_app = "wsgi:app"
 # A request mostly waits for the database, so threads; two processes, so that one may die.
 worker_class = "gthread"
 workers = 2
-threads = 8
+threads = 16
 
 # Loaded once and forked: starts sooner, shares memory, and tells its problems once. Connections come after the fork.
 preload_app = True
@@ -50,7 +50,7 @@ logger_class = ServerLog
 # The server's lines look like the application's, and whatever any library has to say becomes one of them.
 logconfig_dict = {
     "formatters": {"json": {"()": "bank.web.json_lines.JsonLines"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "json"}},
+    "handlers": {"stderr": {"class": "bank.web.json_lines.Lines", "formatter": "json"}},
     "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False}},
     "root": {"level": "WARNING", "handlers": ["stderr"]},
 }

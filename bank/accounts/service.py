@@ -15,7 +15,7 @@ from bank.customers import service as customers
 from bank.customers import store as customer_store
 from bank.customers.store import Customer
 from bank.errors import Conflict, Missing, Refused
-from bank.identity import logins, sessions
+from bank.identity import logins, sessions, tokens
 from bank.language import gettext as _
 from bank.ledger import service as ledger
 from bank.ledger import store as ledger_store
@@ -216,10 +216,11 @@ def reopen(tx: sa.Connection, account: Account, *, by: Author, reason: str) -> N
 def deactivate_customer(tx: sa.Connection, customer_id: int, *, by: Author, reason: str) -> None:
     """Deactivate a customer, and freeze both ways the open accounts that are left without an active owner.
 
-    The customer's sessions end, and so do one-time codes that were not used.
+    The customer's sessions and tokens end, and so do one-time codes that were not used.
     """
     customers.set_active(tx, customer_id, False, by=by, reason=reason)
     sessions.revoke_all(tx, "customer", customer_id, at=by.at)
+    tokens.revoke_all(tx, "customer", customer_id, at=by.at)
     logins.end_codes(tx, customer_id, at=by.at)
     for account in _locked_accounts(tx, customer_id):
         if account.ledger.status in ("open", "debits_frozen") and not _has_active_owner(tx, account.id):

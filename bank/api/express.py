@@ -8,7 +8,7 @@ was sent and refused, the refusal beside it.
 from __future__ import annotations
 
 import logging
-import secrets
+import random
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -95,7 +95,7 @@ class Express:
             made, headers = transfers.send(self._bank, call.digest, call.key, call.order)
             position = here.position()
         body = made.model_dump_json(by_alias=True).encode()
-        request_id = secrets.token_hex(8)
+        request_id = f"{random.getrandbits(64):016x}"  # no secret
         told = [
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(body))),

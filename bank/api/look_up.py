@@ -47,27 +47,27 @@ def look_up(kind: str, digest: str, number: str | None) -> Caller:
         ReasonNeeded: a warning about a holder asks staff for a reason first, which is given on the holder's page.
     """
     now = bank().clock.now()
-    with bank().reader() as reader:
-        rows = reader.execute(_query(kind, digest, number, now)).all()
-        if not rows:
-            raise InvalidToken
-        width = len(tokens.COLUMNS)
-        token, rest = Token(*rows[0][:width]), [row[width:] for row in rows]
-        width = len(_CUSTOMER if kind == "customer" else _STAFF)
-        person = Customer(*rest[0][:width]) if kind == "customer" else staff_members.of_row(rest[0][:width])
-        if not _may_use_the_bank(person):
-            raise InvalidToken
-        found = [row[width:] for row in rest] if number is not None else []
-        if not found or found[0][0] is None:
+    rows = bank().first(_query(kind, digest, number, now))
+    if not rows:
+        raise InvalidToken
+    width = len(tokens.COLUMNS)
+    token, rest = Token(*rows[0][:width]), [row[width:] for row in rows]
+    width = len(_CUSTOMER if kind == "customer" else _STAFF)
+    person = Customer(*rest[0][:width]) if kind == "customer" else staff_members.of_row(rest[0][:width])
+    if not _may_use_the_bank(person):
+        raise InvalidToken
+    found = [row[width:] for row in rest] if number is not None else []
+    if not found or found[0][0] is None:
+        return Caller(token, digest, person)
+    width = len(_ACCOUNT)
+    holders = tuple(Holder(*row[width:-1]) for row in found if row[width] is not None)
+    if isinstance(person, Customer):
+        if person.id not in {holder.customer_id for holder in holders}:
             return Caller(token, digest, person)
-        width = len(_ACCOUNT)
-        holders = tuple(Holder(*row[width:-1]) for row in found if row[width] is not None)
-        if isinstance(person, Customer):
-            if person.id not in {holder.customer_id for holder in holders}:
-                return Caller(token, digest, person)
-        elif asking := [row[width] for row in found if row[-1]]:
+    elif asking := [row[width] for row in found if row[-1]]:
+        with bank().reader() as reader:
             require_reason(reader, asking, person, now)
-        return Caller(token, digest, person, account_store.of_row(found[0][:width]), holders)
+    return Caller(token, digest, person, account_store.of_row(found[0][:width]), holders)
 
 
 def _query(kind: str, digest: str, number: str | None, now: datetime) -> sa.Select[Any]:

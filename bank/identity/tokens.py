@@ -171,9 +171,7 @@ def revoke(tx: sa.Connection, kind: str, person_id: int, token_id: int, *, by: A
 
 def revoke_all(tx: sa.Connection, kind: str, person_id: int, *, at: datetime) -> None:
     """End all tokens of a person: whoever knew the password until now may have made one."""
-    tx.execute(
-        api_tokens.update().where(_of(kind, person_id), api_tokens.c.revoked_at.is_(None)).values(revoked_at=at)
-    )
+    tx.execute(api_tokens.update().where(_of(kind, person_id), api_tokens.c.revoked_at.is_(None)).values(revoked_at=at))
 
 
 def note_use(tx: sa.Connection, token_id: int, day: date) -> None:

@@ -11,6 +11,7 @@ from bank.errors import Unavailable
 from bank.language import gettext as _
 from bank.storage import near
 from bank.storage.dialects.base import Answer, Message
+from bank.storage.errors import OutcomeUnknown
 
 #: How many batches may wait, so that a stalled database makes callers come again and not queue for ever.
 _MOST_BATCHES_WAITING: Final = 16
@@ -91,6 +92,10 @@ class Committer:
         try:
             self._answer(batch)
         finally:
+            for caller in batch:
+                # The process is ending: nobody may wait for what never comes.
+                if caller.answer is None and caller.error is None:
+                    caller.error = OutcomeUnknown()
             with self._guard:
                 following = self._waiting[0] if self._waiting else None
                 self._committing = following is not None
@@ -114,8 +119,3 @@ class Committer:
             else:
                 for caller in batch:
                     self._answer([caller])
-        except BaseException as error:
-            # The process is ending: nobody may wait for what never comes.
-            for caller in batch:
-                caller.error = caller.error or error
-            raise

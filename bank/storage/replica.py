@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -45,29 +45,29 @@ class Near:
         record.info[_DATABASE], record.info[_INCARNATION] = self.dialect.identity(connection)
         self._database = record.info[_DATABASE]
 
-    def first(self, query: sa.Select[Any], values: Mapping[str, Any] | None, here: Request) -> sa.Row[Any] | None:
-        """The first row on the replica, when all of the request can be read there; None: ask the primary."""
+    def first(self, query: sa.Select[Any], values: Mapping[str, Any] | None, here: Request) -> Sequence[sa.Row[Any]]:
+        """The rows on the replica, when all of the request can be read there; none: ask the primary."""
         self.primary.expect()
         if not here.reads or self.replica.away:
-            return None
+            return ()
         with suppress(DBAPIError, PoolEmpty), self.replica.engine.connect() as connection:
-            if self._has_all(connection, here.seen) and (row := connection.execute(query, values).first()):
+            if self._has_all(connection, here.seen) and (rows := connection.execute(query, values).all()):
                 here.incarnation = connection.info[_INCARNATION]
                 here.as_of = self._as_of(connection) if self.primary.away else None
-                return row
-        return None
+                return rows
+        return ()
 
     def first_as_it_was(
         self, query: sa.Select[Any], values: Mapping[str, Any] | None, here: Request
-    ) -> sa.Row[Any] | None:
-        """The first row on the replica, however old that is: the primary is away.
+    ) -> Sequence[sa.Row[Any]]:
+        """The rows on the replica, however old that is: the primary is away.
 
         Raises:
             DBAPIError: so is the replica.
         """
         with self.replica.engine.connect() as connection:
             here.incarnation, here.as_of = connection.info[_INCARNATION], self._as_of(connection)
-            return connection.execute(query, values).first()
+            return connection.execute(query, values).all()
 
     @contextmanager
     def connect(self, here: Request) -> Iterator[sa.Connection | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -78,8 +78,8 @@ class Bank:
         with connection:
             yield connection
 
-    def first(self, query: sa.Select[Any], values: Mapping[str, Any] | None = None) -> sa.Row[Any] | None:
-        """The first row of a request's first query, which decides as well where the request reads.
+    def first(self, query: sa.Select[Any], values: Mapping[str, Any] | None = None) -> Sequence[sa.Row[Any]]:
+        """What a request's first query finds, which decides as well where the request reads.
 
         A connection that had died in the pool is replaced by another.
 
@@ -89,8 +89,8 @@ class Bank:
         this = near.here()
         if self.near is None or this is None:
             return self._first(query, values)
-        if row := self.near.first(query, values, this):
-            return row
+        if rows := self.near.first(query, values, this):
+            return rows
         try:
             return self._first(query, values)
         except DatabaseAway:
@@ -101,15 +101,15 @@ class Bank:
         except (DBAPIError, PoolEmpty) as error:
             raise DatabaseAway from error
 
-    def _first(self, query: sa.Select[Any], values: Mapping[str, Any] | None) -> sa.Row[Any] | None:
+    def _first(self, query: sa.Select[Any], values: Mapping[str, Any] | None) -> Sequence[sa.Row[Any]]:
         try:
             with self.reader() as reader:
-                return reader.execute(query, values).first()
+                return reader.execute(query, values).all()
         except DatabaseAway as away:
             if not isinstance(away.__cause__, DBAPIError) or not away.__cause__.connection_invalidated:
                 raise
         with self.reader() as reader:
-            return reader.execute(query, values).first()
+            return reader.execute(query, values).all()
 
     @contextmanager
     def _connect_to_read(self) -> Iterator[sa.Connection]:

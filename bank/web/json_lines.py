@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import sys
 import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,6 +24,24 @@ class JsonLines(logging.Formatter):
         if record.exc_info and record.exc_info[1]:
             line["error"] = list(_places(record.exc_info[1]))
         return json.dumps(line, ensure_ascii=True)
+
+
+class Lines(logging.Handler):
+    """Puts each record on standard error by one write, which the system keeps whole.
+
+    So threads need no lock: those that a commit has answered together would wait for each other at it.
+    """
+
+    def createLock(self) -> None:  # noqa: N802  # its name in the library
+        """There is nothing to lock."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it; a log that cannot be written must not stop the bank."""
+        try:
+            os.write(sys.stderr.fileno(), f"{self.format(record)}\n".encode())
+        except Exception:  # noqa: BLE001  # as the library's own handlers do
+            self.handleError(record)
 
 
 def _event(record: logging.LogRecord) -> str:

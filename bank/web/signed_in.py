@@ -170,9 +170,10 @@ def _visitor() -> Visitor | None:
     token = _token()
     if token is None:
         return None
-    row = bank().first(_WHO, {"digest": sessions.digest(token)})
-    if row is None or _over(found := Session(*row[:_SESSION]), _last_seen(token)):
+    rows = bank().first(_WHO, {"digest": sessions.digest(token)})
+    if not rows or _over(found := Session(*rows[0][:_SESSION]), _last_seen(token)):
         return None
+    [row] = rows
     if found.kind == "staff":
         member = staff_members.of_row(row[_SESSION + _CUSTOMER :])
         return Visitor(found, member) if member.disabled_at is None else None

@@ -10,9 +10,10 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from bank.accounts import service as accounts
 from bank.audit.store import audit_records
 from bank.customers import service as customers
-from bank.identity import staff, tokens
+from bank.identity import logins, staff, tokens
 from bank.identity.staff import Role
 from bank.identity.store import api_tokens
 from bank.identity.store import staff as staff_rows
@@ -81,6 +82,34 @@ def test_staff_who_may_not_come_in_have_no_access_from_the_next_call_on(how, off
         branch.run(staff.set_password, branch.staff("teller").id, "no hash", must_change=True)
 
     assert code(asking.get(path)) == "invalid_token"
+
+
+def test_a_new_password_ends_what_whoever_knew_the_old_one_may_have_made(office):
+    branch = office.branch
+    alice, bob, teller, cashier = (program(office, name) for name in ("alice", "bob", "teller", "cashier"))
+    ids = {name: branch.customer(name).id for name in ("alice", "bob")}
+
+    one_time = branch.run(logins.issue_code, ids["alice"], seconds=60)
+    branch.run(logins.redeem_code, ids["alice"], one_time, "no hash")
+    branch.run(logins.change_password, ids["bob"], "no hash", keep_session=0)
+    branch.run(staff.set_password, branch.staff("teller").id, "no hash", must_change=True)
+    branch.run(staff.set_password, branch.staff("teller").id, "no hash", must_change=False)
+    branch.run(staff.set_disabled, branch.staff("cashier").id, True, reason="Lost the laptop")
+    branch.run(staff.set_disabled, branch.staff("cashier").id, False, reason="Has another one")
+
+    own, others = "/accounts", f"/accounts/{branch.number('alice_current')}"
+    answers = [alice.get(own), bob.get(own), teller.get(others), cashier.get(others)]
+    assert [code(answer) for answer in answers] == ["invalid_token"] * 4
+
+
+def test_whoever_is_activated_again_makes_new_tokens(office):
+    branch = office.branch
+    asking = program(office, "bob")
+
+    branch.run(accounts.deactivate_customer, branch.customer("bob").id, reason="Abroad")
+    branch.run(accounts.activate_customer, branch.customer("bob").id, reason="Is back")
+
+    assert code(asking.get("/accounts")) == "invalid_token"
 
 
 def test_another_role_counts_from_the_next_call_on(office):

@@ -31,6 +31,8 @@ from tests.web.conftest import Served, served
 FORMS: dict[str, tuple[str | None, str, dict[str, str]]] = {
     "log in": (None, "/login", {"user": "1234567890", "password": "some password"}),
     "staff log-in": (None, "/staff/login", {"user": "C1", "password": "some password"}),
+    # Before her new password, which ends it.
+    "revoke token": ("alice", "/profile/tokens/{token}/revoke", {}),
     "enrol": (None, "/enrol", {"user": "1", "code": "AAAA-BBBB-CCCC", "new": "x", "again": "x"}),
     "customer's password": ("alice", "/password", {"old": "x", "new": "y", "again": "y"}),
     "staff's password": ("teller", "/staff/password", {"old": "x", "new": "y", "again": "y"}),
@@ -48,7 +50,6 @@ FORMS: dict[str, tuple[str | None, str, dict[str, str]]] = {
     "staff's other sessions": ("teller", "/staff/profile/sessions/end-others", {}),
     "token": ("alice", "/profile/tokens/new", {"name": "Books", "scopes": "accounts:read", "days": "90", "password": "x"}),
     "staff's token": ("teller", "/staff/profile/tokens/new", {"name": "Till", "scopes": "branch:read", "days": "1", "password": "x"}),
-    "revoke token": ("alice", "/profile/tokens/{token}/revoke", {}),
     "revoke staff's token": ("executive", "/staff/profile/tokens/{staff_token}/revoke", {}),
     "cancel": ("alice", "/scheduled/{scheduled}/cancel", {}),
     "pay": ("alice", "/pay", {"from_account": "{account}", "to_account": "{other}", "amount": "1", "reference": "Rent"}),

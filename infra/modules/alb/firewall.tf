@@ -116,6 +116,11 @@ resource "aws_wafv2_web_acl_logging_configuration" "bank" {
     }
   }
   redacted_fields {
+    single_header {
+      name = "authorization"
+    }
+  }
+  redacted_fields {
     query_string {}
   }
 }

@@ -78,6 +78,12 @@ run "a_password_is_refused_for_nothing_that_is_in_it" {
 run "the_firewalls_log_quotes_nothing_that_customers_typed" {
   command = plan
   assert {
+    condition = toset(flatten([
+      for one in aws_wafv2_web_acl_logging_configuration.bank.redacted_fields : [for header in one.single_header : header.name]
+    ])) == toset(["authorization", "cookie"])
+    error_message = "Sessions and tokens must not stand in the firewall's log."
+  }
+  assert {
     condition     = { for one in aws_wafv2_web_acl.bank.data_protection_config[0].data_protection : one.field[0].field_type => one.action } == { BODY = "SUBSTITUTION", QUERY_STRING = "SUBSTITUTION" }
     error_message = "Bodies and queries must be replaced in what the firewall logs of its findings."
   }
