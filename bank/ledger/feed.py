@@ -25,11 +25,6 @@ def place_of(reader: sa.Connection, account_id: int, seq: int) -> Place | None:
     return (day, seq) if day else None
 
 
-def page_by_day(reader: sa.Connection, account_id: int, **which: Any) -> list[PostingRow]:
-    """What the query `by_day` finds."""
-    return posting_rows(reader, by_day(account_id, **which))
-
-
 def by_day(
     account_id: Number,
     *,

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bank.errors import Invalid, Missing
+from bank.errors import Forbidden, Invalid, Missing
 from bank.language import gettext as _
 from bank.language import ngettext
 from bank.payment_files.model import Problem
+
+
+class OwnFile(Forbidden):
+    """Nobody has a file of the branch paid that they sent themselves."""
+
+    code = "own_file"
+
+    def __init__(self) -> None:
+        super().__init__(_("You sent this file yourself. Another executive must confirm it."))
 
 
 class PaymentFileUnusable(Invalid):

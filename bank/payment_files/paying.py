@@ -16,6 +16,7 @@ from bank.ledger import service as ledger
 from bank.ledger.errors import AccountClosed, AccountFrozen
 from bank.ledger.model import Declined, JournalEntry, Limits, Outcome, Replayed
 from bank.payment_files import parties, store
+from bank.payment_files.errors import OwnFile
 from bank.payment_files.service import BRANCH, existing, find
 from bank.payment_files.store import Decision, KeptLine, PaymentFile, payment_files
 from bank.payments.service import PayeeCannotReceive, entry_by, move
@@ -44,6 +45,7 @@ def pay(
 
     Raises:
         NoSuchPaymentFile: there is none, or it was not confirmed within a week.
+        OwnFile: it is the branch's, and whoever confirms it has sent it.
     """
     stop_at = time.monotonic() + seconds if seconds is not None else None
     file = bank.run(_confirm, owner, file_id, by)
@@ -67,6 +69,9 @@ def _confirm(tx: sa.Connection, owner: str, file_id: int, by: Author) -> Payment
     if file.confirmed_at is not None:
         return file
     find(tx, owner, file_id, by=by)
+    # A teller who has become an executive since. A command is one person's, who can see to the database anyway.
+    if owner == BRANCH and file.uploaded_by == by.who and by.who.startswith("staff:"):
+        raise OwnFile
     _change(tx, file, confirmed_by=by.who, confirmed_at=by.at)
     audit.record(tx, "payment_file.confirmed", str(file), by=by, details={"payments": file.payments})
     return existing(store.by_id(tx, owner, file_id))

@@ -150,6 +150,15 @@ def credential() -> Credential:
     return Credential(SESSION, digest(token), _last_seen(token))
 
 
+def in_use() -> bool:
+    """Do the cookies show that this bank has lately known the session? Nobody can make them up.
+
+    So whoever has none cannot keep the database busy with payments that nobody may make.
+    """
+    token = _token()
+    return token is not None and _last_seen(token) is not None
+
+
 def note_use() -> None:
     """The database has looked at the session, and stored its use: the cookie is to say so too."""
     g.used = True

@@ -57,7 +57,7 @@ def test_every_operation_says_what_opens_it_and_what_it_can_answer(document):
             assert {"400", "413", "415"} <= statuses, (path, method)
         for status, response in told["responses"].items():
             assert "RateLimit" in response["headers"]
-            assert ("Retry-After" in response["headers"]) == (status in ("429", "503")) or status == "409"
+            assert ("Retry-After" in response["headers"]) == (status in ("429", "503"))
             assert ("WWW-Authenticate" in response["headers"]) == (status == "401")
 
 

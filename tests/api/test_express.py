@@ -185,6 +185,7 @@ def test_what_is_refused_after_it_was_sent_is_sent_once(
     assert len(sent) == 1
     assert answer.status_code == (500 if error is ZeroDivisionError else 503)
     assert answer.content_type == "application/problem+json"
+    assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
 
 
 @pytest.mark.dialects("sqlite")

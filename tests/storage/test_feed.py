@@ -48,7 +48,7 @@ def pages(bank: Bank, account_id: int, limit: int, **days: date) -> list[list[tu
     """Every page of the feed, as days and sequence numbers."""
     found, before = [], None
     with bank.reader() as reader:
-        while rows := feed.page_by_day(reader, account_id, before=before, limit=limit, **days):
+        while rows := ledger_store.posting_rows(reader, feed.by_day(account_id, before=before, limit=limit, **days)):
             found.append([(row.booking_date, row.seq) for row in rows])
             before = found[-1][-1]
     return found

@@ -6,6 +6,7 @@ import pytest
 
 from bank.cases import service as cases
 from bank.customers import warnings
+from bank.storage.transaction import Bank
 from tests.builders import a_key
 from tests.web.conftest import Served
 
@@ -61,3 +62,24 @@ def test_what_people_write_is_read_as_they_wrote_it_and_never_obeyed(language, o
             assert "x.js></script>" not in page.html, path
             seen += MARK in page.html
     assert seen > 20
+
+
+def test_a_session_that_was_made_up_does_not_reach_the_database_with_a_payment(office, monkeypatch):
+    """Else anybody could keep payers waiting behind payments that nobody may make."""
+    stranger = office.browse_as(None)
+    page = stranger.get("/login")
+    stranger.set_cookie("session", "x" * 43)
+    monkeypatch.setattr(Bank, "send", None)
+
+    answer = stranger.post(
+        "/pay",
+        {
+            "from_account": office.branch.number("alice_current"),
+            "to_account": office.branch.number("bob_current"),
+            "amount": "1.00",
+            "operation": a_key(),
+            "csrf_token": page.form.values["csrf_token"],
+        },
+    )
+
+    assert (answer.status, answer.location.partition("?")[0]) == (302, "/login")

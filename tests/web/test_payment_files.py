@@ -9,6 +9,8 @@ from io import BytesIO
 import pytest
 
 from bank.app import MOST_BODY_BYTES
+from bank.identity import staff as staff_members
+from bank.identity.staff import Role
 from bank.payment_files import paying
 from bank.payment_files.model import ON_THE_WEB
 from bank.web import payment_files as pages
@@ -184,6 +186,18 @@ def test_at_the_branch_one_sends_a_file_and_another_has_it_paid(branch, browse_a
     answer = executive.submit(executive.get(f"{path}/pay"), f"{path}/pay")
 
     assert "1 payment was refused." in executive.follow(answer).text
+    assert branch.balance("bob_current") == 60_00
+
+
+def test_nobody_has_their_own_file_paid_though_they_have_become_an_executive(branch, browse_as: BrowseAs):
+    sent(browse_as("spare"), as_csv(rows(branch, "10.00")), "/staff/payment-files/new")
+    branch.run(staff_members.set_role, branch.staff("spare").id, Role.EXECUTIVE, till_account_id=None)
+    spare, executive = browse_as("spare"), browse_as("executive")
+
+    refused = spare.submit(spare.get("/staff/payment-files/1/pay"), "/staff/payment-files/1/pay")
+    assert (refused.status, branch.balance("bob_current")) == (403, 50_00)
+
+    executive.submit(executive.get("/staff/payment-files/1/pay"), "/staff/payment-files/1/pay")
     assert branch.balance("bob_current") == 60_00
 
 

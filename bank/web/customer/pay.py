@@ -29,7 +29,7 @@ from bank.payments.payees import Payee
 from bank.payments.sending import Instruction
 from bank.web import logs, signed_in
 from bank.web.access import CUSTOMER, asks_with_the_act, open_to
-from bank.web.current import author, bank, settings
+from bank.web.current import author, bank, settings, visitor
 from bank.web.current import customer as this_customer
 from bank.web.customer import customer
 from bank.web.customer.look_up import own_account
@@ -56,6 +56,8 @@ def pay() -> View:
     """Whom to pay. With an amount the form is the whole payment, and makes it."""
     if request.method == "GET":
         return _choose()
+    if not signed_in.in_use() and (stopped := signed_in.let_in()):
+        return stopped
     refused: BankError | None = None
     try:
         if paid := _pay_now():
@@ -64,7 +66,7 @@ def pay() -> View:
         raise
     except BankError as error:
         refused = error
-    if stopped := signed_in.let_in():
+    if visitor() is None and (stopped := signed_in.let_in()):
         return stopped
     return _send(refused) if "amount" in request.form else _choose()
 
