@@ -73,7 +73,7 @@ class Express:
         length = environ.get("CONTENT_LENGTH", "")
         if environ.get("CONTENT_TYPE") != "application/json" or any(name in environ for name in _BROWSERS):
             return None
-        if not (length.isascii() and length.isdigit() and int(length) <= MOST_BODY_BYTES):
+        if not (length.isascii() and length.isdigit() and len(length) < 9 and int(length) <= MOST_BODY_BYTES):
             return None
         with suppress(BankError):
             kind, digest = guard.read_authorization(environ.get("HTTP_AUTHORIZATION", ""))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from collections.abc import Collection
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from bank.audit import store as audit
 from bank.audit.model import Author
 from bank.errors import Invalid, Missing, Refused
+from bank.identity.sessions import digest
 from bank.identity.store import api_tokens, customer_logins, staff
 from bank.language import gettext, whole
 from bank.language import marked as _
@@ -96,7 +96,7 @@ def read_secret(text: str) -> tuple[str, str] | None:
     ('customer', None)
     """
     found = _SHAPE.fullmatch(text)
-    return (_KINDS[found[1]], _digest(text)) if found else None
+    return (_KINDS[found[1]], digest(text)) if found else None
 
 
 def make(
@@ -114,7 +114,7 @@ def make(
         raise TooManyTokens
     token = _PREFIX[kind] + secrets.token_urlsafe(32)
     row = {
-        "token_digest": _digest(token),
+        "token_digest": digest(token),
         "kind": kind,
         "person_id": person_id,
         "name": name,
@@ -198,7 +198,3 @@ def _lock(tx: sa.Connection, kind: str, person_id: int) -> None:
 
 def _of(kind: str, person_id: int) -> sa.ColumnElement[bool]:
     return sa.and_(api_tokens.c.kind == kind, api_tokens.c.person_id == person_id)
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

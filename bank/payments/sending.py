@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,11 +85,6 @@ _DENIALS: Final = {
     "no_such_account": NoSuchAccount,
     "same_account": SameAccount,
 }
-
-
-def digest(secret: str) -> str:
-    """What the database keeps of a session's or token's secret."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def send(bank: Bank, instruction: Instruction, credential: Credential) -> Receipt:

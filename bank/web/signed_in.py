@@ -20,7 +20,7 @@ from bank.identity import staff as staff_members
 from bank.identity.sessions import Session
 from bank.identity.staff import Staff
 from bank.language import gettext as _
-from bank.payments.sending import SESSION, Credential, SignedOut, digest
+from bank.payments.sending import SESSION, Credential, SignedOut
 from bank.web import access
 from bank.web.current import Visitor, bank, settings, visitor
 
@@ -147,7 +147,7 @@ def credential() -> Credential:
     token = _token()
     if token is None:
         raise SignedOut
-    return Credential(SESSION, digest(token), _last_seen(token))
+    return Credential(SESSION, sessions.digest(token), _last_seen(token))
 
 
 def in_use() -> bool:

@@ -17,9 +17,9 @@ from werkzeug.test import Client, TestResponse
 
 from bank.api import wiring
 from bank.app import create_app
+from bank.identity import sessions
 from bank.identity.store import api_tokens
 from bank.ledger.tables import journal_entries
-from bank.payments import sending
 from bank.storage.committer import QueueFull
 from bank.storage.errors import DatabaseAway
 from bank.storage.transaction import Bank
@@ -70,13 +70,13 @@ def office(database_urls: DatabaseUrls) -> Iterator[Office]:
     token = f"bank_c{secrets.token_urlsafe(32)}"
     now = bank.clock.now()
     row = {
-        "token_digest": sending.digest(token), "kind": "customer", "person_id": branch.customer("alice").id, "name": "Shop",
+        "token_digest": sessions.digest(token), "kind": "customer", "person_id": branch.customer("alice").id, "name": "Shop",
         "scopes": "payments:write", "created_at": now, "expires_at": now + timedelta(days=1),
     }  # fmt: skip
     bank.run(lambda tx: tx.execute(api_tokens.insert(), row))
     office = Office(branch, create_app(bank.settings, bank), token)
     # A token that is new to a process is welcomed by Flask; from then on the thin route answers.
-    wiring.limits(office.app).welcome(sending.digest(token))
+    wiring.limits(office.app).welcome(sessions.digest(token))
     yield office
     assert_books_balance(bank)
     bank.engine.dispose()

@@ -12,9 +12,9 @@ import pytest
 from werkzeug.test import TestResponse
 
 from bank.api import wiring
+from bank.identity import sessions
 from bank.identity.staff import Staff
 from bank.identity.store import api_tokens
-from bank.payments import sending
 from tests.builders import Branch, a_key
 from tests.databases import Databases
 from tests.round_trips import Counted, counted, promised, told
@@ -53,12 +53,12 @@ class Programs:
         person, now = self.branch.people[name], self.branch.bank.clock.now()
         token, is_staff = f"bank_{letter}{secrets.token_urlsafe(32)}", isinstance(person, Staff)
         row = {
-            "token_digest": sending.digest(token), "kind": "staff" if is_staff else "customer", "person_id": person.id,
+            "token_digest": sessions.digest(token), "kind": "staff" if is_staff else "customer", "person_id": person.id,
             "name": "Counted", "scopes": "branch:read branch:write" if is_staff else "accounts:read payments:write",
             "created_at": now, "expires_at": now + timedelta(days=1),
         }  # fmt: skip
         self.branch.bank.run(lambda tx: tx.execute(api_tokens.insert(), row))
-        wiring.limits(self.bank.app).welcome(sending.digest(token))
+        wiring.limits(self.bank.app).welcome(sessions.digest(token))
         return token
 
     def call(self, what: str, who: str, body: Any, **headers: str) -> TestResponse:

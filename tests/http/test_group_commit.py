@@ -20,9 +20,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from bank.identity import sessions
 from bank.identity.store import api_tokens
 from bank.ledger.tables import journal_entries, postings
-from bank.payments import sending
 from bank.storage.engine import make_engine
 from tests.builders import Branch
 from tests.conftest import MakeDatabase
@@ -134,7 +134,7 @@ def start(open_branch: Callable[[str], Branch], serve: Serve) -> Callable[[str],
         branch.payee("alice", "bob_current", "Bob Nakamura")
         token, now = f"bank_c{secrets.token_urlsafe(32)}", branch.bank.clock.now()
         row = {
-            "token_digest": sending.digest(token), "kind": "customer", "person_id": branch.customer("alice").id,
+            "token_digest": sessions.digest(token), "kind": "customer", "person_id": branch.customer("alice").id,
             "name": "Programs", "scopes": "payments:write", "created_at": now, "expires_at": now + timedelta(days=1),
         }  # fmt: skip
         branch.bank.run(lambda tx: tx.execute(api_tokens.insert(), row))

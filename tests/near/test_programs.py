@@ -13,8 +13,8 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from bank.api import wiring
+from bank.identity import sessions
 from bank.identity.store import api_tokens
-from bank.payments import sending
 from bank.storage import near
 from tests.builders import Branch, a_key
 from tests.near.conftest import Pair
@@ -36,7 +36,7 @@ class Program:
     def __post_init__(self) -> None:
         now = self.branch.bank.clock.now()
         row = {
-            "token_digest": sending.digest(self.token), "kind": "customer", "person_id": self.branch.customer("alice").id,
+            "token_digest": sessions.digest(self.token), "kind": "customer", "person_id": self.branch.customer("alice").id,
             "name": "Near", "scopes": "accounts:read payments:write", "created_at": now, "expires_at": now + timedelta(days=1),
         }  # fmt: skip
         self.branch.bank.run(lambda tx: tx.execute(api_tokens.insert(), row))
@@ -81,7 +81,7 @@ def by_flask(program: Program) -> TestResponse:
 
 def by_the_thin_route(program: Program) -> TestResponse:
     # It answers for tokens that were welcomed before.
-    wiring.limits(program.app).welcome(sending.digest(program.token))
+    wiring.limits(program.app).welcome(sessions.digest(program.token))
     return program.pay()
 
 

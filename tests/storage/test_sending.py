@@ -43,14 +43,14 @@ def branch(database_urls: DatabaseUrls) -> Iterator[Branch]:
 
 
 def session(branch: Branch, name: str = "alice") -> Credential:
-    return Credential(sending.SESSION, sending.digest(branch.session_of(name)))
+    return Credential(sending.SESSION, sessions.digest(branch.session_of(name)))
 
 
 def token(branch: Branch, name: str = "alice", **changed: Any) -> Credential:
     secret = secrets.token_urlsafe(32)
     now = branch.bank.clock.now()
     row = {
-        "token_digest": sending.digest(secret),
+        "token_digest": sessions.digest(secret),
         "kind": "customer",
         "person_id": branch.customer(name).id,
         "name": "Bookkeeping",
@@ -60,7 +60,7 @@ def token(branch: Branch, name: str = "alice", **changed: Any) -> Credential:
         **changed,
     }
     branch.bank.run(lambda tx: tx.execute(api_tokens.insert(), row))
-    return Credential(sending.TOKEN, sending.digest(secret))
+    return Credential(sending.TOKEN, sessions.digest(secret))
 
 
 def lunch(branch: Branch, payer: str = "alice_current", payee: str = "bob_current", minor: int = 12_50) -> Instruction:
@@ -142,7 +142,7 @@ def _of_an_inactive_customer(branch: Branch) -> Credential:
 
 
 ENDED: dict[str, Callable[[Branch], Credential]] = {
-    "no such session": lambda _: Credential(sending.SESSION, sending.digest("nothing")),
+    "no such session": lambda _: Credential(sending.SESSION, sessions.digest("nothing")),
     "a session sent as a token": lambda branch: replace(session(branch), means=sending.TOKEN),
     "a session of staff": lambda branch: session(branch, "teller"),
     "a revoked session": _revoked,
@@ -269,7 +269,7 @@ def test_many_at_once_are_answered_in_their_order(branch: Branch):
         (lunch(branch, "bob_current", "alice_current"), bob),
         (lunch(branch, payee="alice_savings"), alice),
         (first, alice),
-        (lunch(branch), Credential(sending.SESSION, sending.digest("nothing"))),
+        (lunch(branch), Credential(sending.SESSION, sessions.digest("nothing"))),
     ]
     with branch.bank.connect() as connection:
         answers = branch.bank.dialect.send(connection, [as_message(branch, *one) for one in asked])
