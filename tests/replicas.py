@@ -6,7 +6,7 @@ import itertools
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from tests.servers import MariaDBServer, PostgresServer, Server, children, wait_for
@@ -16,14 +16,24 @@ from tests.servers import MariaDBServer, PostgresServer, Server, children, wait_
 def frozen(server: Server) -> Iterator[None]:
     """Stop all of a server's processes where they are: it closes nothing, and answers nothing."""
     assert server.process is not None
-    pids = [server.process.pid, *children(server.process.pid)]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    stopped: list[int] = []
+
+    def send(pid: int, what: signal.Signals) -> None:
+        # One that has just ended is not there to be stopped.
+        with suppress(ProcessLookupError):
+            os.kill(pid, what)
+
     try:
+        # It starts the others: once it stands still, there are no new ones.
+        stopped.append(server.process.pid)
+        send(server.process.pid, signal.SIGSTOP)
+        for pid in children(server.process.pid):
+            stopped.append(pid)
+            send(pid, signal.SIGSTOP)
         yield
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        for pid in reversed(stopped):
+            send(pid, signal.SIGCONT)
 
 
 class PostgresReplica(PostgresServer):
