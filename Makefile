@@ -67,6 +67,19 @@ test-storage: dev-install ## Run the tests of one database: DIALECT=sqlite, post
 	@mkdir -p $(JUNIT)
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal --dialect=$(DIALECT) --junit-xml=$(JUNIT)/storage-$(DIALECT).xml $(PYTEST_ARGS) tests/storage
 
+# A machine that cannot run it says so; in CI that is a failure, and not a pass.
+DRILL = scripts/test-deps.sh drill postgresql; status=0; \
+  $(BIN)/python -m tests.drill $(1) $(DRILL_ARGS) || status=$$?; \
+  [[ $$status == 77 && "$${CI-}" != true ]] || exit $$status
+
+.PHONY: drill
+drill: dev-install ## Both regions on this machine, and a fault in each run of a few; needs root (DRILL_ARGS="--seed 2" adds)
+	@$(call DRILL,smoke)
+
+.PHONY: drill-all
+drill-all: dev-install ## Every fault of the drill, one after the other: half an hour; reports in build/drill
+	@$(call DRILL,all)
+
 .PHONY: lint
 lint: dev-install ## Check style, types and the direction of imports
 	@$(BIN)/ruff check .

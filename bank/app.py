@@ -60,7 +60,8 @@ def create_app(settings: Settings, bank: Bank | None = None) -> Flask:
     signed_in.install(app)
     errors.install(app)
     pages.install(app)
-    for blueprint in (health.health, public, customer, staff, styleguide):
+    health.install(app, csrf, app.extensions["bank"].bank)
+    for blueprint in (public, customer, staff, styleguide):
         app.register_blueprint(blueprint)
     api.register(app, csrf)
     access.require_everywhere(app)

@@ -36,8 +36,10 @@ _DRIVERS: Final = {
 }
 #: In a URL's query, the file that says who logs in: so the URL alone says all of how to connect.
 LOGIN_FILE: Final = "login_file"
+#: The same for a replica. It takes the login alone from the file: where the replica is, its own URL says.
+REPLICA_LOGIN_FILE: Final = "replica_login_file"
 #: All that in a URL's query says who logs in, for any of the drivers.
-LOGIN_WORDS: Final = ("user", "password", "passwd", "passfile", LOGIN_FILE)
+LOGIN_WORDS: Final = ("user", "password", "passwd", "passfile", LOGIN_FILE, REPLICA_LOGIN_FILE)
 _LOCAL_HOSTS: Final = {"", "localhost", "127.0.0.1", "::1"}
 _MYSQL_TLS: Final = {"ssl_ca", "ssl_cert", "ssl_key", "ssl_check_hostname"}
 
@@ -68,14 +70,17 @@ class Settings:
     session_absolute_seconds: int = 12 * 3600
     one_time_code_seconds: int = 7 * 24 * 3600
     proxy_hops: int = 0
+    drain_seconds: int = 0
     pool_size: int = 10
-    statement_seconds: int = 15
+    statement_seconds: int = 2
     password_memory_kib: int = 65_536
     password_hashers: int = 2
     name_checks_per_day: int = 20
     api_calls_per_minute: int = 600
     group_commit_most: int = 64
     database_replica_url: str = field(default="", repr=False)
+    secured_seconds: int = 0
+    secured_by_url: str = field(default="", repr=False)
     metrics_directory: str = ""
 
     @property
@@ -115,14 +120,17 @@ class Settings:
             session_absolute_seconds=reader.number("SESSION_ABSOLUTE_SECONDS", 12 * 3600, 600, 24 * 3600),
             one_time_code_seconds=reader.number("ONE_TIME_CODE_SECONDS", 7 * 24 * 3600, 300, 30 * 24 * 3600),
             proxy_hops=reader.number("PROXY_HOPS", 0, 0, 5),
+            drain_seconds=reader.number("DRAIN_SECONDS", 15 if production else 0, 0, 60),
             pool_size=reader.number("POOL_SIZE", 10, 1, 100),
-            statement_seconds=reader.number("STATEMENT_SECONDS", 15, 3, 50),
+            statement_seconds=reader.number("STATEMENT_SECONDS", 2, 1, 50),
             password_memory_kib=reader.number("PASSWORD_MEMORY_KIB", 65_536, 8_192, 1_048_576),
             password_hashers=reader.number("PASSWORD_HASHERS", 2, 1, 16),
             name_checks_per_day=reader.number("NAME_CHECKS_PER_DAY", 20, 1, 1000),
             api_calls_per_minute=reader.number("API_CALLS_PER_MINUTE", 600, 10, 1_000_000),
             group_commit_most=reader.number("GROUP_COMMIT_MOST", 64, 1, 1000),
             database_replica_url=reader.replica_url(production),
+            secured_seconds=reader.secured_seconds(),
+            secured_by_url=reader.replica_url(production, "SECURED_BY_URL"),
             metrics_directory=reader.text(
                 "PROMETHEUS_MULTIPROC_DIR", "", r"(/.{1,200})?", "must be a folder's whole path"
             ),
@@ -135,7 +143,7 @@ class Settings:
         """Each setting by its variable's name, with secrets masked."""
         return {
             "BANK_ENV": self.bank_env,
-            "DATABASE_URL": masked_url(re.sub(rf"[?&]{LOGIN_FILE}=[^&]*$", "", self.database_url)),
+            "DATABASE_URL": masked_url(_without_login_file(self.database_url)),
             "DATABASE_LOGIN_FILE": self.database_login_file,
             "SECRET_KEY": "********",
             "IDENTITY_KEYS": ", ".join("********" for _ in self.identity_keys),
@@ -149,6 +157,7 @@ class Settings:
             "SESSION_ABSOLUTE_SECONDS": str(self.session_absolute_seconds),
             "ONE_TIME_CODE_SECONDS": str(self.one_time_code_seconds),
             "PROXY_HOPS": str(self.proxy_hops),
+            "DRAIN_SECONDS": str(self.drain_seconds),
             "POOL_SIZE": str(self.pool_size),
             "STATEMENT_SECONDS": str(self.statement_seconds),
             "PASSWORD_MEMORY_KIB": str(self.password_memory_kib),
@@ -156,7 +165,9 @@ class Settings:
             "NAME_CHECKS_PER_DAY": str(self.name_checks_per_day),
             "API_CALLS_PER_MINUTE": str(self.api_calls_per_minute),
             "GROUP_COMMIT_MOST": str(self.group_commit_most),
-            "DATABASE_REPLICA_URL": masked_url(re.sub(rf"[?&]{LOGIN_FILE}=[^&]*$", "", self.database_replica_url)),
+            "DATABASE_REPLICA_URL": masked_url(_without_login_file(self.database_replica_url)),
+            "SECURED_SECONDS": str(self.secured_seconds),
+            "SECURED_BY_URL": masked_url(_without_login_file(self.secured_by_url)),
             "PROMETHEUS_MULTIPROC_DIR": self.metrics_directory,
         }
 
@@ -183,23 +194,38 @@ def normalised_url(url: str) -> str:
     return f"{_DRIVERS[scheme]}://{rest}"
 
 
-def with_login_file(url: str, path: str) -> str:
+def with_login_file(url: str, path: str, *, of_replica: bool = False) -> str:
     """The URL by which whoever the file names logs in.
 
     >>> with_login_file("mysql+pymysql://db/bank?ssl_ca=/ca.pem", "/run/login.json")
     'mysql+pymysql://db/bank?ssl_ca=/ca.pem&login_file=/run/login.json'
     """
-    return f"{url}{'&' if '?' in url else '?'}{LOGIN_FILE}={quote(path)}"
+    word = REPLICA_LOGIN_FILE if of_replica else LOGIN_FILE
+    return f"{url}{'&' if '?' in url else '?'}{word}={quote(path)}"
 
 
-def split_login_file(url: str) -> tuple[URL, Path | None]:
+def _without_login_file(url: str) -> str:
+    return re.sub(rf"[?&]({LOGIN_FILE}|{REPLICA_LOGIN_FILE})=[^&]*$", "", url)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFile:
+    """The file that a URL's query names."""
+
+    path: Path
+    #: The file gives its login alone.
+    of_replica: bool = False
+
+
+def split_login_file(url: str) -> tuple[URL, LoginFile | None]:
     """The URL for the driver, and the login file that it names.
 
     Raises:
         ValueError: the URL cannot be used, as the sentence's end says.
     """
     parsed = make_url(normalised_url(url))
-    named = parsed.normalized_query.get(LOGIN_FILE)
+    query = parsed.normalized_query
+    named = query.get(LOGIN_FILE, query.get(REPLICA_LOGIN_FILE))
     if named is None:
         return parsed, None
     if parsed.get_backend_name() == "sqlite":
@@ -208,7 +234,8 @@ def split_login_file(url: str) -> tuple[URL, Path | None]:
         raise ValueError("names a login file, and the database's URL has a login already")
     if not re.fullmatch(r"/[^\0]{1,400}", named[0]):
         raise ValueError("names a login file by less, or more, than its whole path")
-    return parsed.difference_update_query([LOGIN_FILE]), Path(named[0])
+    bare = parsed.difference_update_query([LOGIN_FILE, REPLICA_LOGIN_FILE])
+    return bare, LoginFile(Path(named[0]), LOGIN_FILE not in query)
 
 
 def open_to_others(mode: int) -> bool:
@@ -302,7 +329,7 @@ class _Reader:
         url = self._value("DATABASE_URL", default, lambda text: _usable(text, production), "")
         return self._with_login_file(url, production) if url else url
 
-    def replica_url(self, production: bool) -> str:
+    def replica_url(self, production: bool, name: str = "DATABASE_REPLICA_URL") -> str:
         """Whoever logs in to the primary logs in to its copy."""
 
         def read(text: str) -> str:
@@ -312,15 +339,28 @@ class _Reader:
                 raise ValueError("must be a replica of the database that DATABASE_URL names; SQLite has none")
             return url
 
-        url = self._value("DATABASE_REPLICA_URL", "", read, "")
-        return self._with_login_file(url, production) if url else url
+        url = self._value(name, "", read, "")
+        return self._with_login_file(url, production, of_replica=True) if url else url
 
-    def _with_login_file(self, url: str, production: bool) -> str:
+    def secured_seconds(self) -> int:
+        """PostgreSQL's primary knows how far its standbys are; for MySQL's, the other region has to be asked."""
+        seconds = self.number("SECURED_SECONDS", 0, 0, 10)
+        driver = _DRIVERS.get(self.env.get("DATABASE_URL", "").strip().partition("://")[0], "sqlite")
+        copies = (self.env.get(name, "").strip() for name in ("SECURED_BY_URL", "DATABASE_REPLICA_URL"))
+        if seconds and driver == "sqlite":
+            self.problems.append("SECURED_SECONDS must be 0: SQLite has no copy in another region.")
+        elif seconds and driver.startswith("mysql") and not any(copies):
+            self.problems.append(
+                "SECURED_SECONDS needs SECURED_BY_URL, or DATABASE_REPLICA_URL: a MySQL primary cannot say what its replica has."
+            )
+        return seconds
+
+    def _with_login_file(self, url: str, production: bool, *, of_replica: bool = False) -> str:
         def read(text: str) -> str:
-            named = with_login_file(url, text) if text else url
-            _, path = split_login_file(named)
-            if path and production and _is_open_to_others(path):
-                raise ValueError(f"names {path}, which is open to others: chmod 600 it")
+            named = with_login_file(url, text, of_replica=of_replica) if text else url
+            _, file = split_login_file(named)
+            if file and production and _is_open_to_others(file.path):
+                raise ValueError(f"names {file.path}, which is open to others: chmod 600 it")
             return named
 
         return self._value("DATABASE_LOGIN_FILE", "", read, "")

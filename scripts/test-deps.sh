@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Fetch what the tests run against: PostgreSQL, MariaDB and Chromium (or those of the dialects named); `infra` names what
-# reads the estate's files, and what its servers have that a small machine has not.
+# reads the estate's files, and what its servers have that a small machine has not; `drill` what the drill builds both
+# regions from, beside the databases.
 #
-#   scripts/test-deps.sh [sqlite|postgresql|mysql|browser|infra]...
+#   scripts/test-deps.sh [sqlite|postgresql|mysql|browser|infra|drill]...
 #
 # On Debian, as root or with sudo, apt installs what is missing and no service or database cluster of
 # the system's own appears. Elsewhere this only names what is missing: the tests then say NOT RUN.
@@ -29,15 +30,30 @@ infra() {
   done
 }
 
+drill() {
+  local need program
+  for need in haproxy ip=iproute2 ping=iputils-ping setpriv=util-linux mount; do
+    program=${need%=*}
+    PATH=$PATH:/usr/sbin:/sbin type -P "$program" >/dev/null || echo "${need#*=}"
+  done
+  # It has no program of its own: it is put before another one's libraries.
+  compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo libfaketime
+}
+
 missing_packages() {
   local what
   for what in "$@"; do
     case $what in
       sqlite) ;;
       postgresql) postgres || echo postgresql ;;
-      mysql) mariadb || echo mariadb-server-core ;;
+      mysql)
+        mariadb || echo mariadb-server-core
+        # Backups are made by the client's tool.
+        type -P mariadb-dump >/dev/null || type -P mysqldump >/dev/null || echo mariadb-client
+        ;;
       browser) browser || echo chromium ;;
       infra) infra ;;
+      drill) drill ;;
       *) echo "unknown: $what" >&2 && exit 2 ;;
     esac
   done

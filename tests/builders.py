@@ -71,6 +71,8 @@ def settings_for(url: str, **changed: Any) -> Settings:
         "identity_keys": (DEVELOPMENT_IDENTITY_KEY,),
         "password_memory_kib": 8192,
         "pool_size": 12,
+        # However busy this machine is.
+        "statement_seconds": 15,
     }
     return Settings(database_url=url, **{**plain, **changed})
 

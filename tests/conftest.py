@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
@@ -46,6 +47,24 @@ def pytest_terminal_summary(terminalreporter: Any) -> Generator[None, None, None
     reasons = Counter(reason for report in reports if (reason := _why_not_run(report)))
     for reason, tests in sorted(reasons.items()):
         terminalreporter.write_line(f"{reason} ({tests} {'test' if tests == 1 else 'tests'})", red=True, bold=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("CI") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(FailuresAtOnce(config), "failures at once")
+
+
+class FailuresAtOnce:
+    """Tells of a failure when it happens: a run that is cut off has no summary."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+            reporter.write_line(f"\nFAILED {report.nodeid} ({report.when})\n{report.longreprtext}")
 
 
 def _why_not_run(report: Any) -> str | None:

@@ -120,6 +120,8 @@ def environment(**settings: str) -> dict[str, str]:
         "SECRET_KEY": "x" * 40,
         "IDENTITY_KEYS": DEVELOPMENT_IDENTITY_KEY,
         "PASSWORD_MEMORY_KIB": "8192",
+        # However busy this machine is.
+        "STATEMENT_SECONDS": "15",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     return {name: value for name, value in {**plain, **settings}.items() if value}

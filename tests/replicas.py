@@ -39,8 +39,8 @@ def frozen(server: Server) -> Iterator[None]:
 class PostgresReplica(PostgresServer):
     """A streaming standby of a PostgreSQL of the tests'."""
 
-    def __init__(self, primary: PostgresServer) -> None:
-        super().__init__()
+    def __init__(self, primary: PostgresServer, *, tcp: bool = False) -> None:
+        super().__init__(tcp=tcp)
         self.primary = primary
         self.passwords = primary.passwords
 
@@ -50,6 +50,7 @@ class PostgresReplica(PostgresServer):
                 self.binaries / "pg_basebackup",
                 f"--pgdata={self.data}",
                 f"--host={self.primary.directory}",
+                f"--port={self.primary.port or 5432}",
                 "--username=bank_admin",
                 "--write-recovery-conf",
                 "--checkpoint=fast",
@@ -95,8 +96,8 @@ class MariaDBReplica(MariaDBServer):
 
     _numbers = itertools.count(2)
 
-    def __init__(self, primary: MariaDBServer) -> None:
-        super().__init__()
+    def __init__(self, primary: MariaDBServer, *, tcp: bool = False) -> None:
+        super().__init__(tcp=tcp)
         # The primary drops one of two that call themselves alike.
         self.number = next(self._numbers)
         self.primary = primary

@@ -239,6 +239,7 @@ class PostgresServer(Server):
     stop_signal = signal.SIGINT
     # Quits at once, yet takes its children and its shared memory along.
     abandon_signal = signal.SIGQUIT
+    initdb_options: Sequence[str] = ()
 
     @classmethod
     def find_binaries(cls) -> Path:
@@ -261,6 +262,7 @@ class PostgresServer(Server):
                 "--auth-host=scram-sha-256",
                 "--no-sync",
                 "--no-instructions",
+                *self.initdb_options,
             ]
         )
 

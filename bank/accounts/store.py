@@ -14,6 +14,7 @@ from bank.customers.store import customers
 from bank.ledger.store import ENTRIES, Entry, LedgerAccount, entry_of_rows
 from bank.ledger.tables import journal_entries, ledger_accounts, postings
 from bank.storage.metadata import MYSQL_OPTIONS, Id, Instant, metadata
+from bank.storage.prepared import prepared
 
 # An account is its ledger account: they share their id.
 accounts = sa.Table(
@@ -86,6 +87,23 @@ _HOLDER_COLUMNS = [
     customers.c.id, customers.c.number, customers.c.name, customers.c.status, account_holders.c.role, customers.c.birth_date,
 ]  # fmt: skip
 _HOLDER_ORDER = account_holders.c.role.desc(), customers.c.number
+_OF_CUSTOMER = prepared(
+    _QUERY.join(account_holders, account_holders.c.account_id == accounts.c.id)
+    .where(account_holders.c.customer_id == sa.bindparam("customer"))
+    .order_by(sa.case((ledger_accounts.c.status == "closed", 1), else_=0), ledger_accounts.c.number)
+)
+_HELD_BY = prepared(
+    _QUERY.join(account_holders, account_holders.c.account_id == accounts.c.id).where(
+        account_holders.c.customer_id == sa.bindparam("customer"),
+        ledger_accounts.c.number == sa.bindparam("number"),
+    )
+)
+_HOLDERS = prepared(
+    sa.select(*_HOLDER_COLUMNS)
+    .join_from(account_holders, customers)
+    .where(account_holders.c.account_id == sa.bindparam("account"))
+    .order_by(*_HOLDER_ORDER)
+)
 
 
 def of_row(row: Sequence[Any]) -> Account:
@@ -110,18 +128,13 @@ def by_id(reader: sa.Connection, account_id: int) -> Account | None:
 
 def of_customer(reader: sa.Connection, customer_id: int) -> list[Account]:
     """The accounts this customer owns or is authorised for, open ones first, by number."""
-    closed = sa.case((ledger_accounts.c.status == "closed", 1), else_=0)
-    query = _QUERY.join(account_holders, account_holders.c.account_id == accounts.c.id)
-    return _accounts(
-        reader, query.where(account_holders.c.customer_id == customer_id).order_by(closed, ledger_accounts.c.number)
-    )
+    return [of_row(row) for row in reader.execute(_OF_CUSTOMER, {"customer": customer_id})]
 
 
 def held_by(reader: sa.Connection, customer_id: int, number: str) -> Account | None:
     """The account of this number, if this customer owns it or is authorised for it."""
-    query = _QUERY.join(account_holders, account_holders.c.account_id == accounts.c.id)
-    mine = query.where(account_holders.c.customer_id == customer_id, ledger_accounts.c.number == number)
-    return next(iter(_accounts(reader, mine)), None)
+    row = reader.execute(_HELD_BY, {"customer": customer_id, "number": number}).first()
+    return of_row(row) if row else None
 
 
 def as_known_to(
@@ -174,7 +187,7 @@ def listing(*, status: str | None) -> sa.Select[Any]:
 
 def holders(reader: sa.Connection, account_id: int) -> list[Holder]:
     """Who may use the account: owners first, by number."""
-    return holders_of(reader, [account_id]).get(account_id, [])
+    return [Holder(*row) for row in reader.execute(_HOLDERS, {"account": account_id})]
 
 
 def holders_of(reader: sa.Connection, account_ids: Collection[int]) -> dict[int, list[Holder]]:

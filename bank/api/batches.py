@@ -20,8 +20,8 @@ from bank.errors import BankError
 from bank.payments import batches
 from bank.payments.batches import BatchRefused, Decision
 from bank.payments.sending import Instruction
-from bank.storage.committer import QueueFull
 from bank.storage.errors import OutcomeUnknown
+from bank.storage.lanes import QueueFull
 
 MOST_TRANSFERS: Final = 10_000
 MOST_BODY_BYTES: Final = 4 * 1024 * 1024

@@ -288,7 +288,7 @@ def show_till() -> Till:
 @operation("Branch", query=TrialQuery, answer=TrialBalance)
 def show_trial_balance(query: TrialQuery) -> TrialBalance:
     """Debits and credits by line of the chart of accounts, now or at the end of a day."""
-    with bank().reader() as reader:
+    with bank().reader(patiently=True) as reader:
         lines = ledger_store.trial_balance(reader, query.day)
     return TrialBalance(
         lines=[

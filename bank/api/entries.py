@@ -49,6 +49,23 @@ class BookedTransfer(Transfer):
     reversed_by: str | None = Field(description="The entry that took it back, if one did.")
 
 
+class KeyQuery(Model):
+    """By which key the transfer was asked for."""
+
+    key: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")] = Field(
+        alias="idempotency_key", description="As it was sent in the header Idempotency-Key.", examples=["rent-2026-04"]
+    )
+
+
+class Fate(Model):
+    """What became of a transfer: it is booked, or it was refused; whichever it is, it stays so."""
+
+    id: str = Field(description="The journal entry.", examples=["48213"])
+    refused: str | None = Field(
+        description="The code of why it was refused: then it moved nothing. None: it is booked."
+    )
+
+
 class EntrySide(Model):
     """One side of an entry."""
 
@@ -85,6 +102,22 @@ class Reversal(Model):
 
     id: str = Field(description="The new entry.")
     reverses: str
+
+
+@api.get("/transfers")
+@needs("accounts:read")
+@operation("Payments", query=KeyQuery, answer=Fate, refuses=(NoSuchEntry, OutcomeUnknown))
+def find_transfer(query: KeyQuery) -> Fate:
+    """What became of a transfer that this customer asked for by this key, without asking for it again.
+
+    None may have come so far; one that is still on its way can come later, until it is sent again by the same key.
+    """
+    with bank().reader() as reader:
+        found = ledger_store.answer_by_key(reader, str(customer()), query.key)
+    if found is None:
+        raise NoSuchEntry
+    bank().secure()
+    return Fate(id=str(found[0]), refused=found[1])
 
 
 @api.get("/transfers/<id:entry_id>")

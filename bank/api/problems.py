@@ -15,7 +15,6 @@ from bank.errors import BankError, Forbidden, Invalid, Missing, Unauthenticated,
 from bank.language import current as language
 from bank.language import gettext as _
 from bank.payments.sending import SignedOut, WrongScope
-from bank.storage.errors import DatabaseAway, OutcomeUnknown
 
 MEDIA_TYPE: Final = "application/problem+json"
 _REALM: Final = 'Bearer realm="bank"'
@@ -201,7 +200,7 @@ def _headers(error: BankError) -> dict[str, str]:
     if isinstance(error, TooManyCalls):
         return {"Retry-After": str(error.wait_seconds), **error.allowance.headers()}
     if isinstance(error, Unavailable):
-        return {"Retry-After": "30" if isinstance(error, DatabaseAway | OutcomeUnknown) else "2"}
+        return {"Retry-After": "2"}
     return {}
 
 

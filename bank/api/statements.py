@@ -43,7 +43,7 @@ def download_statement(number: str, period: str, extension: str) -> Response:
         "bank_name": settings().bank_name,
         "made_at": bank().clock.now().astimezone(settings().business_timezone),
     }
-    with bank().reader() as reader:
+    with bank().reader(patiently=True) as reader:
         if isinstance(asked, Days):
             statement = service.between(reader, account, asked.first, asked.last, **about)
         else:

@@ -28,7 +28,7 @@ from bank.payments import sending
 from bank.payments.look_ups import TooManyNameChecks
 from bank.payments.sending import TOKEN, Credential, Instruction, PlannedAlready
 from bank.payments.service import PayeeCannotReceive, SameAccount, UnknownPayee
-from bank.storage.committer import QueueFull
+from bank.storage.lanes import QueueFull
 from bank.storage.transaction import Bank
 
 #: All that a customer's transfer can be refused for.

@@ -52,7 +52,7 @@ def copy(source_url: str, target_url: str, dry_run: bool, batch_size: int) -> No
     Both URLs must name roles that own their schema. After an interruption, run it again: it goes on where it was.
     """
     tables = all_tables()
-    with _connected(source_url, existing=True) as source:
+    with connected(source_url, existing=True) as source:
         copying.check_source(source, tables)
         rows = {table: copying.count(source, table) for table in copying.moved_tables(tables)}
         state = _target_state(target_url, tables, fact(source, CLOSED))
@@ -64,7 +64,7 @@ def copy(source_url: str, target_url: str, dry_run: bool, batch_size: int) -> No
             migrate.upgrade(target_url)
         closure = closing.close(source)
         click.echo("The source is closed to writing.")
-        with _connected(target_url) as target:
+        with connected(target_url) as target:
             _copy(source, target, list(rows), closure, state, batch_size)
             _prove(source, target, target_url, closure)
             copying.finish(target)
@@ -88,7 +88,7 @@ def reopen(url: str) -> None:
 
     A copy begun before cannot go on afterwards: it starts anew, with an empty target.
     """
-    with _connected(url, existing=True) as owner:
+    with connected(url, existing=True) as owner:
         if migrate.current(owner) is None:
             raise copying.CopyRefused("There is no bank here.")
         was_closed = closing.reopen(owner)
@@ -96,8 +96,8 @@ def reopen(url: str) -> None:
 
 
 @contextmanager
-def _connected(url: str, *, existing: bool = False) -> Iterator[sa.Connection]:
-    if existing and _is_missing_file(url):
+def connected(url: str, *, existing: bool = False) -> Iterator[sa.Connection]:
+    if existing and is_missing_file(url):
         raise copying.CopyRefused(f"There is no file at {url}.")
     try:
         engine = make_engine(url)
@@ -120,15 +120,15 @@ def _connected(url: str, *, existing: bool = False) -> Iterator[sa.Connection]:
         engine.dispose()
 
 
-def _is_missing_file(url: str) -> bool:
+def is_missing_file(url: str) -> bool:
     """Would connecting make an SQLite file that is not there yet?"""
     return url.startswith("sqlite") and not Path(str(sa.make_url(url).database)).exists()
 
 
 def _target_state(url: str, tables: list[sa.Table], closure: str | None) -> str:
-    if _is_missing_file(url):
+    if is_missing_file(url):
         return "empty"
-    with _connected(url) as target:
+    with connected(url) as target:
         return copying.check_target(target, tables, closure)
 
 

@@ -1,4 +1,4 @@
-"""`bank db`: the schema, its rights, and moving a bank between databases."""
+"""`bank db`: the schema, its rights, and whole banks: backed up, restored, moved between databases."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from bank.cli import common, copying
+from bank.cli import backup, common, copying, securing, takeover
 from bank.storage import migrate, rotation
 
 
 @click.group()
 def db() -> None:
-    """Bring the schema up to date; give rights; copy a bank to another database."""
+    """Bring the schema up to date; give rights; back a bank up, restore it, copy it to another database."""
 
 
 @db.command()
@@ -76,5 +76,10 @@ def rotate_login(file: Path) -> None:
     click.echo(f"{login.username} has a new password, and {file} names it.")
 
 
+db.add_command(backup.backup)
+db.add_command(backup.restore)
 db.add_command(copying.copy)
 db.add_command(copying.reopen)
+db.add_command(takeover.take_over)
+db.add_command(takeover.fence)
+db.add_command(securing.secure)

@@ -10,7 +10,7 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from bank.accounts import verify as accounts_verify
-from bank.cli import common
+from bank.cli import common, once
 from bank.errors import BankError
 from bank.ledger import service, store
 from bank.ledger import verify as ledger_verify
@@ -36,12 +36,21 @@ def verify(unless_verified_within: int | None) -> None:
 
     Exits 1 if anything is. Payments may be booked meanwhile: it looks at one instant. How it ended is
     kept for the operators' page, unless the database's role may not write. Where a timer on every server starts it,
-    `--unless-verified-within 20` lets one of them do it each day; after one that found something, all look again.
+    `--unless-verified-within 20` lets one of them do it each day, and only one at a time; after one that found
+    something, all look again.
     """
     bank = common.open_bank()
-    if unless_verified_within and (ago := _sound_since(bank, timedelta(hours=unless_verified_within))) is not None:
+    if unless_verified_within is None:
+        click.echo(verify_and_remember(bank))
+        return
+    if (ago := _sound_since(bank, timedelta(hours=unless_verified_within))) is not None:
         click.echo(f"The ledger was verified {_told(ago)} ago, sound; skipped.")
         return
+    once.run_once(bank, "ledger-verify", lambda: verify_and_remember(bank), hourly=False)
+
+
+def verify_and_remember(bank: Bank) -> str:
+    """Verify the bank, keep how it ended, and answer a sentence; end the command with what is broken."""
     began = time.monotonic()
     size, findings = _verify(bank)
     ended = Verification(bank.clock.now(), time.monotonic() - began, size.entries, len(findings))
@@ -49,7 +58,7 @@ def verify(unless_verified_within: int | None) -> None:
         bank.run(ledger_verify.remember, ended)
     except (BankError, DBAPIError):
         click.echo("How this ended could not be stored for the operators' page: this role may not write.", err=True)
-    click.echo(_conclude(size, findings))
+    return _conclude(size, findings)
 
 
 def _sound_since(bank: Bank, within: timedelta) -> timedelta | None:
@@ -122,9 +131,17 @@ def _amount(amount: Money) -> str:
 
 
 @ledger.command("expire-holds")
+@once.again
 @common.in_sentences
-def expire_holds() -> None:
-    """Give back what is reserved by holds whose time has come. Safe to run at any time, as often as you like."""
+def expire_holds(again: bool) -> None:
+    """Give back what is reserved by holds whose time has come. Safe to run at any time, as often as you like.
+
+    Of several servers that start it in the same hour one does it, and the others say which.
+    """
     bank = common.open_bank()
+    once.run_once(bank, "expire-holds", lambda: _expire(bank), again=again)
+
+
+def _expire(bank: Bank) -> str:
     expired = service.expire_holds(bank, at=bank.clock.now(), who="cli:expire-holds")
-    click.echo(f"{expired} holds expired.")
+    return f"{expired} holds expired."

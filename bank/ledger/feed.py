@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from bank.ledger.store import POSTING_COLUMNS, POSTINGS, PostingRow, posting_rows, signed
 from bank.ledger.tables import ledger_accounts, postings
+from bank.storage.prepared import prepared
 
 #: Where a page of the feed ends: the day and the sequence number of its last posting.
 Place = tuple[date, int]
@@ -52,13 +53,19 @@ def by_day(
 
 def day_totals(reader: sa.Connection, account_id: int, first: date, last: date) -> dict[date, int]:
     """What each day from `first` to `last` did to the account, in minor units on its normal side."""
-    query = (
-        sa.select(postings.c.booking_date, sa.func.sum(signed()))
-        .select_from(postings.join(ledger_accounts))
-        .where(postings.c.account_id == account_id, postings.c.booking_date.between(first, last))
-        .group_by(postings.c.booking_date)
+    found = reader.execute(_DAY_TOTALS, {"account": account_id, "first": first, "last": last})
+    return {day: int(total) for day, total in found}
+
+
+_DAY_TOTALS: Final = prepared(
+    sa.select(postings.c.booking_date, sa.func.sum(signed()))
+    .select_from(postings.join(ledger_accounts))
+    .where(
+        postings.c.account_id == sa.bindparam("account"),
+        postings.c.booking_date.between(sa.bindparam("first"), sa.bindparam("last")),
     )
-    return {day: int(total) for day, total in reader.execute(query)}
+    .group_by(postings.c.booking_date)
+)
 
 
 def latest(reader: sa.Connection, account_ids: Sequence[int], *, limit: int) -> list[PostingRow]:

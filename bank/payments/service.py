@@ -22,6 +22,7 @@ from bank.ledger.model import JournalEntry, Limits, Outcome, Posted, Posting, Re
 from bank.money import Money
 from bank.payments.model import REVERSAL, Receipt, TransferOrder
 from bank.settings import Settings
+from bank.storage import secured
 from bank.storage.transaction import Bank
 
 
@@ -231,6 +232,7 @@ def close_account(
         balance = ledger_store.lock(tx, account.id).balance_money
         # Only the first time tells how much is paid out, so a retry cannot be left to the door to recognise.
         if paid := ledger_store.entry_by_key(tx, by.who, key):
+            secured.moving()  # What was moved before is told as done only when it is secured, too.
             return _same_payout(tx, paid, account)
         if balance.minor_units > 0:
             postings = move(account.id, _till(till_id), balance)

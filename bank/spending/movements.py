@@ -22,6 +22,7 @@ from bank.payments.counterparties import Counterparty
 from bank.payments.model import kind_words, told
 from bank.spending import store
 from bank.spending.rules import Told, category_name, category_of
+from bank.storage.prepared import prepared
 
 #: How many movements one search looks at before it says how far it came.
 MOST_SCANNED: Final = 5_000
@@ -116,6 +117,8 @@ class Found:
 
     movements: Sequence[Movement]
     older: Place | None = None
+    #: The next page begins with the day that this one ends with.
+    splits_a_day: bool = False
     searched_back_to: date | None = None
 
 
@@ -153,7 +156,7 @@ def _page(*, before: bool, first: bool, last: bool) -> sa.Select[Any]:
 def _described(these: sa.Subquery, *order: sa.ColumnElement[Any]) -> sa.Select[Any]:
     """The query of the postings in an order that tells them apart, with the other side and the corrected category of each."""
     query = store.with_corrections(counterparties.with_others(these, _number("customer_id")), these)
-    return query.order_by(*order, counterparties.OWNERS)
+    return prepared(query.order_by(*order, counterparties.OWNERS))
 
 
 def _number(name: str) -> sa.BindParameter[int]:
@@ -216,7 +219,7 @@ def find(
                 continue
             if len(found) == limit:
                 last = found[-1].posting
-                return Found(found, (last.booking_date, last.seq))
+                return Found(found, (last.booking_date, last.seq), movement.posting.booking_date == last.booking_date)
             found.append(movement)
         if len(looked_at) < size:
             return Found(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from bank.language import folded, gettext
@@ -101,7 +101,7 @@ def category_of(movement: Told, own_rules: Mapping[str, str] | None = None) -> s
     >>> category_of(Told("transfer_out", received=False, narrative="Café Colón, Lunch"))
     'eating_out'
     """
-    if chosen := (own_rules or {}).get(movement.words):
+    if own_rules and (chosen := own_rules.get(movement.words)):
         return chosen
     if movement.own:
         return "own"
@@ -115,6 +115,7 @@ def category_of(movement: Told, own_rules: Mapping[str, str] | None = None) -> s
     return "people" if movement.to_account else "other"
 
 
+@lru_cache(maxsize=4096)
 def _by_words(text: str) -> str:
     words = " ".join(re.findall(r"[^\W_]+", folded(text)))
     spaced = f" {words} "

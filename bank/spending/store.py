@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from bank.ledger.model import Side
 from bank.ledger.tables import journal_entries, ledger_accounts, postings
 from bank.storage.metadata import MYSQL_OPTIONS, Id, Instant, metadata
+from bank.storage.prepared import prepared
 
 # A movement's category as a customer corrected it; the last correction counts for everybody who holds the account.
 category_corrections = sa.Table(
@@ -36,6 +37,13 @@ category_rules = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.UniqueConstraint("customer_id", "words"),
     **MYSQL_OPTIONS,
+)
+
+
+_RULES: Final = prepared(
+    sa.select(category_rules.c.words, category_rules.c.category).where(
+        category_rules.c.customer_id == sa.bindparam("customer")
+    )
 )
 
 
@@ -65,9 +73,7 @@ class Alike:
 
 def rules_of(reader: sa.Connection, customer_id: int) -> dict[str, str]:
     """The customer's own rules: categories by the words that a movement goes by."""
-    c = category_rules.c
-    query = sa.select(c.words, c.category).where(c.customer_id == customer_id)
-    return {row.words: row.category for row in reader.execute(query)}
+    return {row.words: row.category for row in reader.execute(_RULES, {"customer": customer_id})}
 
 
 def with_corrections(query: sa.Select[Any], these: sa.FromClause) -> sa.Select[Any]:

@@ -71,6 +71,16 @@ def reopen(owner: sa.Connection) -> bool:
     return was_closed
 
 
+def is_closed(owner: sa.Connection) -> bool:
+    """Is every change of every row refused? What `close` makes last has come when all is here."""
+    present = _refusals(owner)
+    return all(
+        trigger in present
+        for table in sa.inspect(owner).get_table_names()
+        for trigger in dialect_of(owner).refusals_of_writing(table)
+    )
+
+
 def _refusals(owner: sa.Connection) -> dict[str, str]:
     """The triggers that are there, each with its table."""
     found = owner.exec_driver_sql(dialect_of(owner).triggers)

@@ -8,34 +8,26 @@ from collections.abc import Callable
 from typing import Final
 
 from bank.errors import Unavailable
-from bank.language import gettext as _
-from bank.storage import near
+from bank.storage import near, secured
 from bank.storage.dialects.base import Answer, Message
 from bank.storage.errors import OutcomeUnknown
+from bank.storage.lanes import QueueFull
 
 #: How many batches may wait, so that a stalled database makes callers come again and not queue for ever.
 _MOST_BATCHES_WAITING: Final = 16
 
 
-class QueueFull(Unavailable):
-    """More payments are waiting for the database than can be made in good time; nothing has moved."""
-
-    code = "queue_full"
-
-    def __init__(self) -> None:
-        super().__init__(_("The bank is very busy. Nothing has moved; try again in a moment."))
-
-
 class _Caller:
     """One message, and the place where its answer is waited for."""
 
-    __slots__ = ("_woken", "answer", "error", "message", "position")
+    __slots__ = ("_woken", "answer", "error", "message", "place", "position")
 
     def __init__(self, message: Message) -> None:
         self.message = message
         self.answer: Answer | None = None
         self.error: BaseException | None = None
         self.position: str | None = None
+        self.place: str | None = None
         self._woken = threading.Lock()
         self._woken.acquire()
 
@@ -83,6 +75,7 @@ class Committer:
         assert mine.answer is not None
         # Whoever committed was told where it lies; the others' requests have written there as well.
         near.wrote(mine.position)
+        secured.committed(mine.place)
         return mine.answer
 
     def _commit(self) -> None:
@@ -107,9 +100,9 @@ class Committer:
     def _answer(self, batch: list[_Caller]) -> None:
         try:
             answers = self._send([caller.message for caller in batch])
-            position = near.written()
+            position, place = near.written(), secured.place()
             for caller, answer in zip(batch, answers, strict=True):
-                caller.answer, caller.position = answer, position
+                caller.answer, caller.position, caller.place = answer, position, place
         except Unavailable as error:
             for caller in batch:
                 caller.error = error

@@ -23,12 +23,14 @@ from bank.storage.dialects.base import CLOSED, in_transaction
 from bank.storage.facts import VERIFICATION, bank_facts, fact, learn
 from bank.storage.series import number_series
 
-#: Not copied: everybody logs in again at the new place.
-LEFT_BEHIND: Final = ("sessions",)
+#: Not copied: everybody logs in again at the new place, and no job has been run there.
+LEFT_BEHIND: Final = ("sessions", "jobs")
 #: Tables whose rows belong to a database, not to the bank.
 _FOREIGN: Final = {"alembic_version", "postings_truncate_guard", "audit_records_truncate_guard"}
 #: Facts of that kind: the closure, on the target the closure that it copies, and how its own verification ended.
 _COPY_OF: Final = "copy_of"
+#: An empty bank has rows there as well: by the migrations, and of timers that found nothing to do.
+_FILLED: Final = {"number_series", "jobs"}
 _FACTS_OF_A_DATABASE: Final = (CLOSED, _COPY_OF, VERIFICATION)
 _EQUAL: Final = " equal"
 
@@ -104,8 +106,7 @@ def check_target(target: sa.Connection, tables: Sequence[sa.Table], closure: str
 
 
 def _refuse_filled(target: sa.Connection, tables: Sequence[sa.Table]) -> None:
-    # The number series is filled by the migrations.
-    filled = [table.name for table in tables if table is not number_series and _has_rows(target, table)]
+    filled = [table.name for table in tables if table.name not in _FILLED and _has_rows(target, table)]
     if filled:
         raise CopyRefused(f"The target is not empty: it has rows in {', '.join(filled)}.")
 

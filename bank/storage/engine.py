@@ -8,45 +8,43 @@ from typing import Final
 import sqlalchemy as sa
 
 from bank.settings import split_login_file
-from bank.storage import login_file
+from bank.storage import following
 from bank.storage.dialects import DIALECTS
-from bank.storage.pool import never_hand_out_ended
+from bank.storage.pool import never_hand_out_ended, notice_the_dead
 
 # A connection outlives the password that opened it; this ends those of a login that is no longer the file's.
 _LOGIN_SECONDS: Final = 3600
 
 
-def make_engine(
-    url: str, *, pool_size: int = 5, statement_seconds: int | None = None, connect_seconds: int | None = None
-) -> sa.Engine:
+def make_engine(url: str, *, pool_size: int = 5, statement_seconds: float | None = None) -> sa.Engine:
     """An engine whose connections commit each statement by themselves.
 
     So a page costs the database one message per query, and whoever needs several
     statements to hold together says so: `Bank.run`. `statement_seconds` bounds
-    each statement; None (for long jobs) does not; `connect_seconds`, 2 or more, each log-in. With `login_file=PATH` in
-    the URL's query each new connection logs in as that file says.
+    each wait for an answer, the log-in's too; None (for long jobs) does not. With `login_file=PATH` in
+    the URL's query each new connection logs in as that file says, and where.
 
     Raises:
         ValueError: the URL cannot be used, as it says.
     """
-    parsed, path = split_login_file(url)
+    parsed, file = split_login_file(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database and not parsed.database.startswith("file:"):
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     dialect = DIALECTS[parsed.get_backend_name()]
     engine = sa.create_engine(
         parsed,
-        connect_args=dialect.connect_args(statement_seconds)
-        | ({"connect_timeout": connect_seconds} if connect_seconds else {}),
+        connect_args=dialect.connect_args(statement_seconds),
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=5,
-        pool_recycle=_LOGIN_SECONDS if path else -1,
+        pool_timeout=min(5, statement_seconds or 5),
+        pool_recycle=_LOGIN_SECONDS if file else -1,
     )
-    if path:
-        login_file.follow(engine, path)
+    if file:
+        following.follow(engine, file, dialect)
     sa.event.listen(engine, "connect", lambda connection, _record: dialect.on_connect(connection))
+    notice_the_dead(engine, dialect.descriptor)
     never_hand_out_ended(engine, dialect.descriptor)
     return engine
 

@@ -17,16 +17,30 @@ class DatabaseAway(Unavailable):
         )
 
 
+class OtherRegionAway(DatabaseAway):
+    """The other region does not come to have what is committed, and no payment is confirmed before it has; nothing was done."""
+
+    code = "other_region_away"
+
+    def __init__(self) -> None:
+        # It may have been sent before and be undecided: so it does not say that nothing has moved.
+        Unavailable.__init__(
+            self,
+            _(
+                "The bank cannot keep payments in two places at the moment, so nothing was done now. Try again in a"
+                " minute; if you had sent this before, with the same form."
+            ),
+        )
+
+
 class OutcomeUnknown(Unavailable):
-    """The connection broke while the database was committing."""
+    """Nobody knows yet whether it was booked: the connection broke during the commit, or the other region did not have it in time."""
 
     code = "outcome_unknown"
 
     def __init__(self) -> None:
         super().__init__(
-            _(
-                "The connection broke while this was being booked. Ask again with the same form: it is never booked twice."
-            )
+            _("It is not known yet whether this was booked. Ask again with the same form: it is never booked twice.")
         )
 
 

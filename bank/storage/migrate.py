@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.resources import files
+from typing import Final
 
 import sqlalchemy as sa
 from alembic import command
@@ -15,6 +16,10 @@ from alembic.util import CommandError
 from bank.errors import Invalid
 from bank.storage.dialects import dialect_of
 from bank.storage.engine import make_engine
+
+#: The oldest schema that this release serves on. What later ones bring it uses where it finds it, so that two releases
+#: and two schemas can be in use at once.
+NEEDED: Final = "0003"
 
 
 class NoSuchRevision(Invalid):
@@ -64,7 +69,7 @@ def current(connection: sa.Connection) -> str | None:
 
 
 def is_behind(revision: str | None) -> bool:
-    """Does a schema at `revision` lack what this release needs? One that this release does not know is a later one's.
+    """Is a schema at `revision` older than this release? One that this release does not know is a later one's.
 
     We roll back code, not schema, so a release runs on its successor's schema.
     """
@@ -72,12 +77,22 @@ def is_behind(revision: str | None) -> bool:
     return revision is None or (revision in known and revision != head())
 
 
+def is_known(revision: str) -> bool:
+    """Is the revision this release's, or one before?"""
+    return revision in _before(head()) | {head()}
+
+
 def missing(connection: sa.Connection) -> str | None:
-    """What to do about a schema that is behind; None when it is not."""
+    """What to do about a schema that lacks what this release needs; None when it has it."""
     revision = current(connection)
-    if not is_behind(revision):
+    if revision is not None and revision not in _before(NEEDED):
         return None
-    return f"The schema is at {revision or 'nothing'}, and this release needs {head()}: run `bank db upgrade` first."
+    return f"The schema is at {revision or 'nothing'}, and this release needs {NEEDED}: run `bank db upgrade` first."
+
+
+def _before(revision: str) -> set[str]:
+    ancestors = ScriptDirectory.from_config(_config()).iterate_revisions(revision, "base")
+    return {script.revision for script in ancestors} - {revision}
 
 
 def head() -> str:

@@ -40,6 +40,8 @@ class Request:
     seen: Seen | None = None
     #: It changes nothing, so it may be shown what the replica has.
     reads: bool = False
+    #: It shows nothing of anybody's, so any state will do.
+    of_no_session: bool = False
     #: Its reads go to the replica, as it was since this start; empty: to the primary.
     incarnation: str = ""
     #: Has it read the primary since `written`?

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -18,7 +18,10 @@ from bank.storage.engine import make_engine
 from bank.storage.near import Request, Seen
 from bank.storage.watch import Server
 
-_PROBE_SECONDS: Final = 2
+#: What was written in one region is in the other after half a round trip and a moment: waiting for it here is shorter than
+#: asking the primary there.
+_BEHIND_SECONDS: Final = 0.1
+_LOOK_AGAIN_SECONDS: Final = 0.004
 #: What a connection's `info` keeps: which database it reads, and since when that server has been up.
 _DATABASE: Final = "database"
 _INCARNATION: Final = "incarnation"
@@ -35,11 +38,11 @@ class Near:
         sa.event.listen(replica.engine, "connect", self._identify)
 
     @classmethod
-    def to(cls, primary: sa.Engine, settings: Settings, statement_seconds: int | None) -> Near:
+    def to(cls, primary: Server, settings: Settings, answer_seconds: float) -> Near:
         """As the settings say; connects when first asked."""
-        urls = settings.database_url, settings.database_replica_url
-        replica = make_engine(urls[1], pool_size=settings.pool_size, statement_seconds=statement_seconds)
-        return cls(Server(primary, partial(_probe, urls[0])), Server(replica, partial(_probe, urls[1])))
+        url = settings.database_replica_url
+        replica = make_engine(url, pool_size=settings.pool_size, statement_seconds=answer_seconds)
+        return cls(primary, Server(replica, url, answer_seconds))
 
     def _identify(self, connection: Any, record: Any) -> None:
         record.info[_DATABASE], record.info[_INCARNATION] = self.dialect.identity(connection)
@@ -51,7 +54,8 @@ class Near:
         if not here.reads or self.replica.away:
             return ()
         with suppress(DBAPIError, PoolEmpty), self.replica.engine.connect() as connection:
-            if self._has_all(connection, here.seen) and (rows := connection.execute(query, values).all()):
+            fit = here.of_no_session or self._comes_to_have(connection, here.seen)
+            if fit and (rows := connection.execute(query, values).all()):
                 here.incarnation = connection.info[_INCARNATION]
                 here.as_of = self._as_of(connection) if self.primary.away else None
                 return rows
@@ -93,22 +97,32 @@ class Near:
             return Seen(self._database, "", here.written) if self._database else None
         return Seen(self._database, here.incarnation, "") if here.incarnation else here.seen
 
-    def _has_all(self, connection: sa.Connection, seen: Seen | None) -> bool:
+    def _can_tell(self, connection: sa.Connection, seen: Seen | None) -> bool:
+        """Can this replica say whether it has what was seen?"""
         if seen is None or seen.database != connection.info[_DATABASE]:
             return False
-        if seen.incarnation:
-            return bool(seen.incarnation == connection.info[_INCARNATION])
-        return self.dialect.has_reached(connection, seen.position)
+        return not seen.incarnation or bool(seen.incarnation == connection.info[_INCARNATION])
+
+    def _now_on_primary(self, replica: sa.Connection) -> Seen | None:
+        if self.primary.away:
+            return None
+        with self.primary.engine.connect() as connection:
+            return Seen(replica.info[_DATABASE], "", self.dialect.position(connection))
+
+    def _comes_to_have(self, connection: sa.Connection, seen: Seen | None) -> bool:
+        """Has the replica what was seen, or will it have it sooner than the primary could be asked for a page?"""
+        if not self._can_tell(connection, seen):
+            # All that was committed until now is enough for whatever was seen: one message, where a page has several.
+            seen = self._now_on_primary(connection)
+        if seen is None:
+            return False
+        ends_at = time.monotonic() + _BEHIND_SECONDS
+        while seen.position and not self.dialect.has_reached(connection, seen.position):
+            if time.monotonic() > ends_at:
+                return False
+            time.sleep(_LOOK_AGAIN_SECONDS)
+        return True
 
     def _as_of(self, connection: sa.Connection) -> datetime:
         moment: datetime = connection.exec_driver_sql(self.dialect.newest).scalar_one()
         return moment.replace(tzinfo=UTC)
-
-
-def _probe(url: str) -> None:
-    engine = make_engine(url, pool_size=1, statement_seconds=_PROBE_SECONDS, connect_seconds=_PROBE_SECONDS)
-    try:
-        with engine.connect():
-            pass
-    finally:
-        engine.dispose()

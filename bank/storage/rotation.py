@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,7 @@ def rotate(url: str, path: Path) -> Login:
     engine = make_engine(url)
     try:
         with engine.connect() as owner, dialect_of(engine).one_migrator(owner):
-            login = Login(_idle_role(path), secrets.token_urlsafe(32))
+            login = replace(_idle(path), password=secrets.token_urlsafe(32))
             for role in ROLES:
                 dialect_of(owner).make_role(owner, role)
             dialect_of(owner).set_password(owner, login.username, login.password)
@@ -42,12 +43,13 @@ def rotate(url: str, path: Path) -> Login:
     return login
 
 
-def _idle_role(path: Path) -> str:
-    """The role that the file does not name. Before the first time there is no file, or nothing in it."""
+def _idle(path: Path) -> Login:
+    """The role that the file does not name, at the place that it names. Before the first time there is no file, or nothing
+    in it."""
     if not path.exists() or path.stat().st_size == 0:
-        return ROLES[0]
-    in_use = login_file.read(path).username
-    return ROLES[1] if in_use == ROLES[0] else ROLES[0]
+        return Login(ROLES[0], "")
+    in_use = login_file.read(path)
+    return replace(in_use, username=ROLES[1] if in_use.username == ROLES[0] else ROLES[0])
 
 
 def _without_login(url: str) -> str:

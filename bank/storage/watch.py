@@ -1,22 +1,19 @@
-"""Whether a database server is there, found out aside, so that no page waits for one that is away."""
+"""Whether a database server is there, found out aside, so that nobody waits long for one that is away."""
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from bank.storage.dialects import dialect_of
+from bank.storage.engine import make_engine
 
 _TICK_SECONDS: Final = 1.0
-#: An answer that takes longer makes us ask whether the server is there at all.
-_LONG_SECONDS: Final = 2.0
+#: One that is away is asked so often, so that it is used again soon.
+_AWAY_TICK_SECONDS: Final = 0.25
 #: While pages are asked for, a server that they do not use is asked this often.
 _UNHEARD_SECONDS: Final = 15.0
 
@@ -24,25 +21,23 @@ _UNHEARD_SECONDS: Final = 15.0
 class Server:
     """One database server as this process knows it.
 
-    It is away when a connection to it fails, and back when one succeeds; a thread of its own tries every second.
-    A server that has stopped without closing its connections is noticed when an answer takes long, and whoever waits for
-    it is let go.
+    It is away when a connection to it fails, or when it leaves a call without an answer and has answered no other one
+    since; and back when it answers again. Meanwhile whoever needs it is told so at once, and a thread asks it alone.
     """
 
-    def __init__(self, engine: sa.Engine, probe: Callable[[], None]) -> None:
-        """Watch the server behind `engine`; `probe` connects anew, or raises."""
+    def __init__(self, engine: sa.Engine, url: str, answer_seconds: float) -> None:
+        """Watch the server behind `engine`, whose calls give up after so long; asks it by connections of its own."""
         self.engine = engine
         self.away = False
-        self._probe = probe
-        self._descriptor = dialect_of(engine).descriptor
-        self._in_use: dict[int, tuple[float, Any]] = {}
+        self.answer_seconds = answer_seconds
+        self._asking = make_engine(url, pool_size=1, statement_seconds=answer_seconds)
+        self._dialect = dialect_of(engine)
         self._heard_at = time.monotonic()
         self._expected_at = 0.0
         self._suspect = False
         self._wake = threading.Event()
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
-        sa.event.listen(engine, "checkout", self._begin_use)
         sa.event.listen(engine, "checkin", self._end_use)
         sa.event.listen(engine, "handle_error", self._failed)
 
@@ -51,13 +46,8 @@ class Server:
         self._expected_at = time.monotonic()
         self._see_to_thread()
 
-    def _begin_use(self, connection: Any, record: Any, _proxy: Any) -> None:
-        self._in_use[id(record)] = (time.monotonic(), connection)
-        self._see_to_thread()
-
-    def _end_use(self, _connection: Any, record: Any) -> None:
-        self._in_use.pop(id(record), None)
-        if not self._suspect:
+    def _end_use(self, connection: Any, _record: Any) -> None:
+        if connection is not None and not self._suspect:
             self._heard_at = time.monotonic()
 
     def _failed(self, context: sa.engine.ExceptionContext) -> None:
@@ -65,6 +55,9 @@ class Server:
             self.away = True
         elif not context.is_disconnect:
             return
+        elif self._dialect.ran_out_of_time(context.original_exception):
+            # Slow for one call alone is not away: others were answered meanwhile.
+            self.away = self.away or time.monotonic() - self._heard_at >= self.answer_seconds
         self._suspect = True
         self._see_to_thread()
         self._wake.set()
@@ -79,42 +72,28 @@ class Server:
 
     def _watch(self) -> None:
         while self._is_wanted():
-            self._wake.wait(_TICK_SECONDS)
+            self._wake.wait(_AWAY_TICK_SECONDS if self.away else _TICK_SECONDS)
             self._wake.clear()
-            stuck = self._stuck()
-            if self.away or self._suspect or stuck or self._unheard():
-                self._find_out(stuck)
+            if self.away or self._suspect or self._unheard():
+                self._find_out()
 
     def _is_wanted(self) -> bool:
         """The thread ends when nobody has used or expected the server for a while; the next one starts another."""
         with self._guard:
             lately = time.monotonic() - max(self._heard_at, self._expected_at) < 4 * _UNHEARD_SECONDS
-            if not (lately or self._in_use or self.away or self._suspect):
+            if not (lately or self.away or self._suspect):
                 self._thread = None
             return self._thread is not None
-
-    def _stuck(self) -> list[Any]:
-        long_ago = time.monotonic() - _LONG_SECONDS
-        return [connection for since, connection in list(self._in_use.values()) if since < long_ago]
-
-    def _let_go(self, connection: Any) -> None:
-        """End another thread's waiting: libpq would wait for ever, and PyMySQL for as long as a statement may take."""
-        with suppress(OSError):
-            number = self._descriptor(connection)
-            if number is not None:
-                with socket.socket(fileno=os.dup(number)) as its:
-                    its.shutdown(socket.SHUT_RDWR)
 
     def _unheard(self) -> bool:
         return self._expected_at - self._heard_at > _UNHEARD_SECONDS
 
-    def _find_out(self, stuck: list[Any]) -> None:
+    def _find_out(self) -> None:
         try:
-            self._probe()
+            with self._asking.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
         except sa.exc.SQLAlchemyError:
             self.away = True
-            for connection in stuck:
-                self._let_go(connection)
         else:
             self._suspect = self.away = False
             self._heard_at = time.monotonic()

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 from bank.errors import BankError, Unavailable
 from bank.language import gettext
 from bank.language import marked as _
-from bank.storage.errors import DatabaseAway, OutcomeUnknown
+from bank.storage.errors import DatabaseAway, OtherRegionAway, OutcomeUnknown
 from bank.web import logs
 
 _SENTENCES: Final = {
@@ -64,7 +64,7 @@ def _unavailable(error: Unavailable) -> tuple[str, int, dict[str, str]]:
     operation = request.form.get("operation", "")
     unknown = isinstance(error, OutcomeUnknown) and operation
     sentence = str(error)
-    if request.method == "POST" and isinstance(error, DatabaseAway):
+    if request.method == "POST" and isinstance(error, DatabaseAway) and not isinstance(error, OtherRegionAway):
         sentence = gettext(
             "The bank cannot reach its records at the moment. Nothing was done and no money moved. Try again in a minute."
         )
@@ -78,7 +78,7 @@ def _unavailable(error: Unavailable) -> tuple[str, int, dict[str, str]]:
     title = gettext(_TROUBLE) if trouble else gettext("The bank is busy")
     # A form with an operation can be sent as often as one likes: it is done once.
     again = list(request.form.items(multi=True)) if operation and not unknown else []
-    return (*_page(503, title, sentence, operation if unknown else None, again), {"Retry-After": "30"})
+    return (*_page(503, title, sentence, operation if unknown else None, again), {"Retry-After": "2"})
 
 
 def _form_expired(_error: CSRFError) -> tuple[str, int]:

@@ -7,7 +7,6 @@ from flask import Flask, Response, request
 from bank.errors import Forbidden
 from bank.language import gettext as _
 from bank.settings import Settings
-from bank.web.current import settings
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -36,7 +35,8 @@ class ForeignForm(Forbidden):
 def install(app: Flask) -> None:
     """Refuse cross-site writes before anything else, and put the headers on every answer."""
     app.before_request(_refuse_other_sites)
-    app.after_request(_add_headers)
+    on_all = everywhere(app.extensions["bank"].bank.settings)
+    app.after_request(lambda response: _add_headers(response, on_all))
 
 
 def _refuse_other_sites() -> None:
@@ -68,8 +68,8 @@ def everywhere(settings: Settings) -> dict[str, str]:
     return headers
 
 
-def _add_headers(response: Response) -> Response:
-    response.headers.update(everywhere(settings()))
+def _add_headers(response: Response, on_all: dict[str, str]) -> Response:
+    response.headers.update(on_all)
     if request.endpoint == "static":
         kept = "public, max-age=31536000, immutable" if "v" in request.args else "no-cache"
         response.headers["Cache-Control"] = kept

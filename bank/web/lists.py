@@ -152,7 +152,7 @@ class List(Generic[T]):
         _, order, descending = self._sorting()
         by = [order] if order is self.key else [order, self.key]
         ordered = query.add_columns(order.label("sorted_by"), self.key.label("sorted_key"))
-        with bank().reader() as reader:
+        with bank().reader(patiently=True) as reader:
             return reader.execute(ordered.order_by(*(sa.desc(c) if descending else c for c in by)).limit(limit)).all()
 
     def _sorting(self) -> tuple[str, sa.ColumnElement[Any], bool]:

@@ -24,7 +24,8 @@ def install(app: Flask) -> None:
 def _enter() -> None:
     g.brought = _brought() if bank().near else ""
     seen = near.unseal(settings().secret_key, g.brought) if g.brought else None
-    near.enter(near.Request(bank().near, seen, reads=request.method in _READS))
+    of_no_session = request.blueprint == "health"
+    near.enter(near.Request(bank().near, seen, reads=request.method in _READS, of_no_session=of_no_session))
 
 
 def _by_program() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Hashable
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,8 @@ from bank.spending.rules import category_name
 from bank.storage import near
 from bank.web import preferences
 from bank.web.current import bank, settings, visitor
+
+_KEPT: Final = "kept parts of pages"
 
 
 def install(app: Flask) -> None:
@@ -46,7 +49,8 @@ def install(app: Flask) -> None:
         case_kind=kind_name,
         case_state=state_name,
     )
-    app.jinja_env.globals.update(asset=asset, drawn=drawn, _=_sentence)
+    app.jinja_env.globals.update(asset=asset, drawn=drawn, same_for_all=same_for_all, _=_sentence)
+    app.extensions[_KEPT] = {}
     # Jinja's own names the number only `num`, and does not group its digits.
     app.jinja_env.globals["ngettext"] = _ngettext
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -108,6 +112,16 @@ def day_of_week(day: date) -> str:
         return language.gettext("Yesterday") if ago else language.gettext("Today")
     said = language.day_of_week(day)
     return said[:1].upper() + said[1:]
+
+
+def same_for_all(*about: Hashable, caller: Callable[[], Markup]) -> Markup:
+    """A part of a page that is the same for everybody who reads in this language: drawn when it is first wanted.
+
+    `about` is what it is called, and all else that it depends on: few things, and nothing that is a person's own.
+    """
+    parts: dict[Hashable, Markup] = current_app.extensions[_KEPT]
+    about = (language.current(), *about)
+    return parts.get(about) or parts.setdefault(about, caller())
 
 
 def asset(name: str) -> str:

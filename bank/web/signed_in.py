@@ -21,6 +21,7 @@ from bank.identity.sessions import Session
 from bank.identity.staff import Staff
 from bank.language import gettext as _
 from bank.payments.sending import SESSION, Credential, SignedOut
+from bank.storage.prepared import prepared
 from bank.web import access
 from bank.web.current import Visitor, bank, settings, visitor
 
@@ -41,7 +42,7 @@ def _who() -> sa.Select[Any]:
     joined = session.outerjoin(
         person, sa.and_(session.c.kind == "customer", person.c.id == session.c.person_id)
     ).outerjoin(member, sa.and_(session.c.kind == "staff", member.c.id == session.c.person_id))
-    return sa.select(session, person, member).select_from(joined)
+    return prepared(sa.select(session, person, member).select_from(joined))
 
 
 _WHO: Final = _who()

@@ -49,7 +49,7 @@ def answer(
     }
     try:
         period = _period(asked)
-        with bank().reader() as reader:
+        with bank().reader(patiently=True) as reader:
             people = holders or account_store.holders(reader, account.id)
             names = tuple(holder.name for holder in people)
             made_at = bank().clock.now().astimezone(settings().business_timezone)

@@ -42,6 +42,23 @@ def test_a_transfer_is_read_by_whose_accounts_it_moved(
     assert (told["reversed_by"], told["booking_date"]) == (None, str(branch.bank.clock.business_date()))
 
 
+def test_what_became_of_a_transfer_is_told_by_its_key_to_whoever_asked_for_it(office: Served):
+    branch, alice = office.branch, program(office, "alice")
+    body = {"from": branch.number("alice_current"), "to": branch.number("alice_savings")}
+    sizes = {"booked": 3_00, "refused": 9_000_00}
+    for key, size in sizes.items():
+        asked = {**body, "amount": {"minor_units": size, "currency": "USD"}}
+        alice.post("/transfers", json=asked, headers={"Idempotency-Key": key})
+
+    fates = {key: alice.get(f"/transfers?idempotency_key={key}") for key in (*sizes, "never")}
+    others = program(office, "bob").get("/transfers?idempotency_key=booked")
+
+    assert (fates["booked"].json["refused"], fates["refused"].json["refused"]) == (None, "insufficient_funds")
+    assert alice.get(f"/transfers/{fates['booked'].json['id']}").status_code == 200
+    assert (code(fates["never"]), code(others)) == ("no_such_entry", "no_such_entry")
+    assert code(alice.get("/transfers")) == "invalid_request"
+
+
 @pytest.mark.parametrize("entry", ["deposit", "refused", "999999", "0", "x", "9" * 30])
 def test_what_is_no_transfer_of_theirs_does_not_exist(office: Served, entry: str):
     branch, alice = office.branch, program(office, "alice")

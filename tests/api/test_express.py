@@ -20,8 +20,8 @@ from bank.app import create_app
 from bank.identity import sessions
 from bank.identity.store import api_tokens
 from bank.ledger.tables import journal_entries
-from bank.storage.committer import QueueFull
 from bank.storage.errors import DatabaseAway
+from bank.storage.lanes import QueueFull
 from bank.storage.transaction import Bank
 from tests.builders import Branch, a_bank, a_key
 from tests.ledger import assert_books_balance

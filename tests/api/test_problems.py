@@ -184,7 +184,7 @@ def test_a_body_is_json_by_its_type_too_and_no_larger_than_agreed(echo):
 
 @pytest.mark.parametrize(
     ("error", "status", "said", "wait"),
-    [(DatabaseAway(), 503, "database_away", "30"), (RuntimeError("the password is hunter2"), 500, "unforeseen", None)],
+    [(DatabaseAway(), 503, "database_away", "2"), (RuntimeError("the password is hunter2"), 500, "unforeseen", None)],
 )
 def test_trouble_of_the_banks_own_tells_no_more_than_it_should(error, status, said, wait, office, monkeypatch):
     @office.app.get("/api/v1/trouble", endpoint="api.trouble")

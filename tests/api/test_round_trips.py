@@ -33,6 +33,7 @@ CALLS: Final[dict[tuple[str, str], tuple[Any, int]]] = {
     ("GET /accounts/{mine}/postings", "customer"): (None, 200),
     ("GET /accounts/{mine}/holds", "customer"): (None, 200),
     ("POST /transfers", "customer"): ({"from": "{mine}", **_PAID}, 201),
+    ("GET /transfers?idempotency_key={key}", "customer"): (None, 404),
     ("POST /batches", "customer"): (_BATCH, 200),
     ("GET /branch/accounts/{mine}", "teller"): (None, 200),
     ("POST /accounts/{mine}/deposits", "teller"): (_CASH, 201),

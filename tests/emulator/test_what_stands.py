@@ -191,14 +191,17 @@ def test_the_name_leads_to_both_regions_while_they_are_healthy(records):
 
     assert set(answers) == set(REGIONS)
     for region, answer in answers.items():
-        check = checks[answer["HealthCheckId"]]
+        vote = checks[answer["HealthCheckId"]]
         assert answer["AliasTarget"]["DNSName"].rstrip(".") == load_balancer(region)["DNSName"]
-        assert (check["FullyQualifiedDomainName"], check["ResourcePath"], check["Type"]) == (
-            f"{region}.{DOMAIN}",
-            "/readyz",
-            "HTTPS",
-        )
-    assert sorted(each["ResourcePath"] for each in checks.values()) == ["/readyz", "/readyz", "/writable", "/writable"]
+        assert (vote["Type"], vote["HealthThreshold"]) == ("CALCULATED", 2)
+        asked = [checks[child] for child in vote["ChildHealthChecks"]]
+        [other] = set(REGIONS) - {region}
+        assert {(each["FullyQualifiedDomainName"], each["ResourcePath"], each["Inverted"]) for each in asked} == {
+            (f"{region}.{DOMAIN}", "/readyz", False),
+            (f"{region}.{DOMAIN}", "/writable", False),
+            (f"{other}.{DOMAIN}", "/writable", True),
+        }
+    assert sorted(each["Type"] for each in checks.values()) == ["CALCULATED"] * 2 + ["HTTPS"] * 6
 
 
 def test_each_region_has_a_name_and_only_amazon_may_certify_them(records):

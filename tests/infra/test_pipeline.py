@@ -257,7 +257,7 @@ def test_every_folder_is_left_empty(recorded: dict[str, list[Event]]) -> None:
 def test_nights_look_for_drift_in_both_environments(recorded: dict[str, list[Event]]) -> None:
     said = [event["expanded"] for event in kinds(recorded["drift"], "sh")]
     assert said[:2] == ["make drift ENV=test", "make drift ENV=production"]
-    assert said[2:] == ["make test-emulator ENGINE=postgres", "make test-emulator ENGINE=mysql"]
+    assert said[2:] == ["make test-emulator ENGINE=postgres", "make test-emulator ENGINE=mysql", "make drill-all"]
     assert recorded["drift"][0]["triggers"] == {"cron": ["H 5 * * *"]}
     # Drift in one does not hide the others, and fails the night.
     assert [event["expanded"] for event in kinds(recorded["drift of test"], "sh")] == said

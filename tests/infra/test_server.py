@@ -19,6 +19,7 @@ import boto3
 import pytest
 import yaml
 
+from bank import gunicorn_conf
 from bank.settings import Settings
 from tests.gunicorn_server import answers
 from tests.infra.machine import Amazon, Machine, amazon, aws_environment, network_of_its_own, require, trust_store
@@ -50,6 +51,7 @@ MADE_BY_MODULE = {
     "DATABASE_REPLICA_URL",
     "DATABASE_LOGIN_FILE",
     "PROXY_HOPS",
+    "DRAIN_SECONDS",
     "PROMETHEUS_MULTIPROC_DIR",
 }
 SECRET = {"SECRET_KEY", "IDENTITY_KEYS"}
@@ -153,6 +155,27 @@ def test_each_server_enables_units_that_it_has(configs: dict[str, str]):
         assert named
         # logrotate brings its own.
         assert named - {"logrotate.timer"} <= {Path(path).name for path in files(config)}
+
+
+def number(pattern: str, text: str) -> int:
+    """The one number that the pattern finds."""
+    [found] = re.findall(pattern, text)
+    return int(found)
+
+
+def test_a_server_that_ends_has_time_for_each_step(configs: dict[str, str]):
+    written = files(configs["app"])
+    drains = number(r'(?m)^DRAIN_SECONDS="(\d+)"$', written["/etc/bank/bank.env"][0])
+    stops = number(r"(?m)^TimeoutStopSec=(\d+)$", written["/etc/systemd/system/bank.service"][0])
+    hook = (MODULE / "app.tf").read_text().split('"drain" {')[1]
+    check = (INFRA / "modules/alb/alb.tf").read_text().split("health_check {")[1].split("}")[0]
+    noticed = number(r"interval\s+= (\d+)", check) * number(r"unhealthy_threshold = (\d+)", check)
+
+    # An answer of 503 needs no time; a check that began just before draining may take its own.
+    assert drains >= noticed + number(r"timeout\s+= (\d+)", check)
+    # 60 is the most that DRAIN_SECONDS may be.
+    assert stops > 60 + gunicorn_conf.graceful_timeout
+    assert number(r"^[^}]*heartbeat_timeout\s+= (\d+)", hook) > 5 + stops + 60
 
 
 def test_a_server_has_nothing_of_a_job(configs: dict[str, str]):
@@ -395,9 +418,22 @@ def test_secrets_are_fetched_for_the_bank_alone_and_kept_when_amazon_is_away(mac
     assert json.loads(server.read("/run/bank/login.json")) == {"username": "bank_app_b", "password": "second"}
     assert sorted(server.run("ls", "-A", "/run/bank").stdout.split()) == ["keys.env", "login.json"]
 
+    moved = {"username": "bank_app_b", "password": "second", "host": "db.example", "port": 5432, "term": 2}
+    estate.put("login", {**moved, "more": "for nobody"})
+    assert server.start("bank-secrets.service").returncode == 0
+    assert json.loads(server.read("/run/bank/login.json")) == moved
+
 
 @pytest.mark.parametrize(
-    "login", [{"username": "bank_app_a"}, {"username": "", "password": "x"}, ["bank_app_a"], "text"]
+    "login",
+    [
+        {"username": "bank_app_a"},
+        {"username": "", "password": "x"},
+        ["bank_app_a"],
+        "text",
+        {"username": "bank_app_a", "password": "x", "host": ""},
+        {"username": "bank_app_a", "password": "x", "host": "db.example", "port": "5432"},
+    ],
 )
 def test_half_a_login_replaces_none(login: object, machine: MakeMachine, estate: Estate):
     server = machine("app")
@@ -466,6 +502,10 @@ def database(
         yield Database(server, {"username": MIGRATOR_ROLE, "password": server.passwords[MIGRATOR_ROLE]})
 
 
+#: What a login says beside who logs in.
+PLACE = ("host", "port", "term")
+
+
 def result(estate: Estate, job_id: str) -> dict[str, str]:
     found = estate.client("ssm").get_parameter(Name=f"/bank-test-{REGION}/jobs/{job_id}")["Parameter"]
     value: dict[str, str] = json.loads(found["Value"])
@@ -479,7 +519,7 @@ def do(job: str, job_id: str, server: Machine, estate: Estate) -> dict[str, str]
     said = result(estate, job_id)
     assert said["status"] == ("failed" if done.returncode else "succeeded"), done.stderr
     secrets = [estate.secret(name) for name in ("owner", "login", "keys")] if said["status"] == "succeeded" else []
-    for value in (value for secret in secrets for name, value in secret.items() if name != "username"):
+    for value in (value for secret in secrets for name, value in secret.items() if name not in ("username", *PLACE)):
         assert value not in done.stdout + done.stderr + said["message"]
     assert not server.exists("/run/bank/job")
     return said
@@ -518,6 +558,18 @@ def test_jobs_make_the_schema_and_rotate_the_login_while_the_bank_serves(
         assert estate.secret("login")["username"] == "bank_app_b"
         assert estate.secret("keys") == made["keys"]
         assert status("/readyz") == 200
+        assert server.start("bank-secrets.service").returncode == 0
+        assert status("/writable") == 200
+
+        # As after a promotion: jobs and servers follow, and a rotation forgets nothing.
+        place = {"host": database.told["address"], "port": database.told["port"], "term": 0}
+        estate.put("login", {**estate.secret("login"), **place})
+        assert do("rotate-login", "fourth", job, estate)["status"] == "succeeded"
+        turned = estate.secret("login")
+        assert (turned.pop("username"), len(turned.pop("password")), turned) == ("bank_app_a", 43, place)
+        estate.put("login", {**estate.secret("login"), "term": 1})
+        assert "has term 0" in do("migrate", "fifth", job, estate)["message"]
+        estate.put("login", {**estate.secret("login"), **place})
         assert server.start("bank-secrets.service").returncode == 0
         assert status("/writable") == 200
 
@@ -574,9 +626,6 @@ def test_keys_that_another_job_made_meanwhile_are_not_written_over(machine: Make
 
 def test_a_server_that_is_to_end_stops_the_bank_and_says_so(machine: MakeMachine, estate: Estate):
     server = machine("app")
-    server.write(
-        "/etc/bank/server.env", server.read("/etc/bank/server.env").replace('DRAIN_SECONDS="30"', 'DRAIN_SECONDS="0"')
-    )
     estate.amazon.metadata["autoscaling/target-lifecycle-state"] = "Terminated"
 
     done = server.start("bank-drain.service")

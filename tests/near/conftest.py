@@ -118,7 +118,7 @@ def serve(pair: Pair) -> Iterator[Callable[..., Flask]]:
             settings = settings_for(
                 pair.urls.app, database_replica_url=pair.replica_url if near else "", pool_size=3, **changed
             )
-            bank = Bank.open(settings, statement_seconds=15, reads_near=True)
+            bank = Bank.open(settings, statement_seconds=2, reads_near=True)
             served.callback(bank.engine.dispose)
             if bank.near:
                 served.callback(bank.near.replica.engine.dispose)

@@ -19,8 +19,8 @@ from tests.web.browsing import Browser, Page
 pytestmark = pytest.mark.dialects("postgresql", "mysql")
 
 #: No page takes longer, though the server that it asks has just stopped without a word; and the next ones no time at all.
-FIRST_SECONDS = 12
-NEXT_SECONDS = 3
+FIRST_SECONDS = 6
+NEXT_SECONDS = 2
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -103,6 +104,36 @@ def test_what_one_has_just_done_is_shown_though_the_replica_is_behind(west: Flas
     booked(alice, branch)
     assert asked.during(lambda: booked(alice, branch)) == {"replica"}
     assert booked(alice, branch) == before + 1
+
+
+def test_a_replica_that_is_about_to_have_it_is_waited_for(west: Flask, branch: Branch, pair: Pair) -> None:
+    branch.deposit(branch.accounts["alice_savings"], 5_00)
+    asked, alice = Asked(west), Browser(west, branch.session_of("alice"))
+    settled(alice, pair)
+    before = booked(alice, branch)
+
+    pair.replica.hold_back()
+    pay(alice, branch)
+    soon = threading.Timer(0.03, pair.replica.go_on)
+    soon.start()
+    shown: list[float] = []
+    who = asked.during(lambda: shown.append(booked(alice, branch)))
+    soon.join()
+
+    assert (shown, who) == ([before + 1], {"replica"})
+
+
+def test_a_session_that_brings_nothing_costs_one_question_to_the_primary(
+    west: Flask, branch: Branch, pair: Pair
+) -> None:
+    settled(Browser(west, branch.session_of("alice")), pair)
+    asked, alice = Asked(west), Browser(west, branch.session_of("alice"))
+    pair.replica.catch_up()
+
+    before = asked.counts["primary"]
+    assert booked(alice, branch) >= 0
+    assert asked.counts["primary"] == before + 1
+    assert asked.during(lambda: booked(alice, branch)) == {"replica"}
 
 
 @pytest.mark.parametrize("what", ["balance", "hold", "freeze", "payee", "closing of a session", "name"])

@@ -18,7 +18,7 @@ from bank.start import settings_for_serving
 from bank.storage import login_file, migrate
 from bank.storage.engine import make_engine
 from bank.storage.errors import DatabaseAway
-from bank.storage.login_file import LoginFileRefused
+from bank.storage.login_file import Login, LoginFileRefused, Place
 from tests.conftest import MakeDatabase
 from tests.http.test_start import PRODUCTION
 from tests.ledger import opened
@@ -127,6 +127,25 @@ REFUSED = {
     "too long a name": ({**GOOD, "username": 257 * "x"}, 0o600, "is not JSON of the form"),
     "too long": (json.dumps(GOOD) + 4096 * " ", 0o600, "is not JSON of the form"),
     "too deep": (4000 * "[", 0o600, "is not JSON of the form"),
+    **{
+        f"with {name} {value!r}": ({**GOOD, name: value}, 0o600, "says no usable place")
+        for name, values in {
+            "host": (
+                "",
+                "/tmp",
+                "a b",
+                "db.example,other",
+                "db.example:5432",
+                "-db",
+                "db?x=tell-nobody",
+                12,
+                255 * "x",
+            ),
+            "port": (0, 65_536, -1, "5432", 5432.0, True),
+            "term": (-1, 10**9 + 1, "1", 1.5, False),
+        }.items()
+        for value in values
+    },
 }
 
 
@@ -174,3 +193,57 @@ def test_connections_of_a_login_that_was_replaced_do_not_live_for_ever(engine: s
     without_file = make_engine(database_urls.app)
     assert engine.pool._recycle == 3600
     assert without_file.pool._recycle == -1
+
+
+PLACED = {
+    "nothing": ("postgresql://db.example:6000/bank?sslmode=verify-full", {}, "postgresql://db.example:6000/bank?sslmode=verify-full"),
+    "a host, which is reached by the same port and proof": (
+        "postgresql://db.example:6000/bank?sslmode=verify-full&sslrootcert=/ca.pem", {"host": "west.example"},
+        "postgresql://west.example:6000/bank?sslmode=verify-full&sslrootcert=/ca.pem",
+    ),
+    "a port": ("mysql://db.example/bank?ssl_ca=/ca.pem", {"port": 6001}, "mysql://db.example:6001/bank?ssl_ca=/ca.pem"),
+    "an address of the sixth version": (
+        "postgresql://db.example/bank?sslmode=verify-full", {"host": "fd00::1"}, "postgresql://[fd00::1]/bank?sslmode=verify-full"
+    ),
+    "in place of a list of hosts": (
+        "postgresql:///bank?host=a.example,b.example&hostaddr=10.0.0.1,10.0.0.2&sslmode=verify-full", {"host": "c.example", "port": 5432},
+        "postgresql://c.example:5432/bank?sslmode=verify-full",
+    ),
+    "in place of a socket, on this machine": ("mysql://localhost/bank?unix_socket=/run/db.sock", {"host": "127.0.0.1"}, "mysql://127.0.0.1/bank"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PLACED)
+def test_the_place_in_the_file_replaces_the_urls_and_nothing_else(case: str):
+    url, place, there = PLACED[case]
+
+    assert Place(**place).on(sa.make_url(url)) == sa.make_url(there)
+
+
+UNPROVEN = {
+    "a socket": "postgresql:///bank?host=/run/postgresql",
+    "this machine": "mysql://localhost/bank",
+    "this machine, encrypted without proof": "postgresql://localhost/bank?sslmode=require",
+}
+
+
+@pytest.mark.parametrize("case", UNPROVEN)
+def test_a_host_in_the_file_weakens_no_proof_of_whom_the_bank_speaks_to(case: str):
+    url = sa.make_url(UNPROVEN[case])
+
+    with pytest.raises(
+        LoginFileRefused, match=r"db\.example is another machine, and the database's URL asks for no cert"
+    ):
+        Place(host="db.example").on(url)
+    assert Place(host="127.0.0.1").on(url).host == "127.0.0.1"
+
+
+def test_a_login_that_is_replaced_stays_where_it_is(tmp_path: Path):
+    file = tmp_path / "login.json"
+    login = Login("bank_app_a", "first", Place("db.example", 5432, 3))
+
+    with login_file.replacing(file, login):
+        pass
+
+    assert login_file.read(file) == login
+    assert "first" not in repr(login)

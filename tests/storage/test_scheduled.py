@@ -409,14 +409,14 @@ def test_a_job_that_is_killed_is_finished_by_the_next_run_and_nothing_is_paid_tw
     deaths = 0
     while (before := paid(branch)) < count:
         assert deaths < 20, "the job never comes on"
-        job = the_job(database_urls.app)
+        job = the_job(database_urls.app, "--again")
         while job.poll() is None and paid(branch) < before + 150:
             time.sleep(0.005)
         job.kill()
         deaths += job.wait() != 0
 
     assert deaths >= 2
-    assert job_says(database_urls.app) == "0 payments made, 0 refused."
+    assert job_says(database_urls.app, "--again") == "0 payments made, 0 refused."
     assert (branch.balance("alice_current"), branch.balance("bob_current")) == (100_00 - count, 50_00 + count)
     rows = branch.rows(sa.select(scheduled_payments.c.status, scheduled_payments.c.entry_id))
     assert Counter(row.status for row in rows) == Counter(done=count)
@@ -438,6 +438,6 @@ def the_job(url: str, *options: str) -> subprocess.Popen[str]:
     )
 
 
-def job_says(url: str) -> str:
-    output, _ = the_job(url).communicate(timeout=60)
+def job_says(url: str, *options: str) -> str:
+    output, _ = the_job(url, *options).communicate(timeout=60)
     return output.strip()

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from bank.cli import main
 from bank.settings import verifies_certificate
 from bank.storage import migrate
 from bank.storage.engine import make_engine
@@ -144,3 +146,35 @@ def test_a_certificate_for_another_host_is_refused(
         sa.exc.OperationalError, match=r"does not match host|certificate is not valid for|Hostname mismatch"
     ):
         _query(url, "SELECT 1")
+
+
+def test_a_backup_and_its_restore_go_by_the_same_certificate_and_a_password_of_any_letters(
+    dialect: str, authorities: tuple[Authority, Authority], tmp_path: Path
+) -> None:
+    password = "sec:ret\\'\"#; $x=`"
+    try:
+        server = SERVERS[dialect](tcp=True, tls=authorities[0].issue(tmp_path))
+    except NotInstalled as missing:
+        not_run(dialect, str(missing))
+    with server:
+        urls = [sa.make_url(server.create_database(name).migrator) for name in ("bank_from", "bank_to")]
+        with server.admin() as cursor:
+            how = (
+                "ALTER ROLE bank_migrator PASSWORD"
+                if dialect == "postgresql"
+                else "ALTER USER bank_migrator IDENTIFIED BY"
+            )
+            cursor.execute(f"{how} %s", (password,))
+
+        def run(command: str, which: int, authority: Authority) -> str:
+            url = urls[which].set(password=password).render_as_string(hide_password=False).partition("?")[0]
+            env = {"DATABASE_URL": url + BY_URL[dialect].format(ca=authority.file)}
+            result = CliRunner().invoke(main, ["db", *command.split()], env=env)
+            assert password not in result.output
+            return f"{result.exit_code} {result.output}"
+
+        assert run("upgrade", 0, authorities[0]).startswith("0 ")
+        assert "certificate" in run(f"backup {tmp_path}/b", 0, authorities[1])
+        assert run(f"backup {tmp_path}/b", 0, authorities[0]).startswith("0 ")
+        assert "certificate" in run(f"restore {tmp_path}/b", 1, authorities[1])
+        assert "The bank is restored" in run(f"restore {tmp_path}/b", 1, authorities[0])

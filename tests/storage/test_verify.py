@@ -313,7 +313,7 @@ def test_holds_whose_time_has_come_are_expired_once(database_urls: DatabaseUrls)
     with opened(database_urls.app) as bank:
         furnish(bank)
 
-    assert [_bank("ledger expire-holds", database_urls).output for _ in range(2)] == [
+    assert [_bank(f"ledger expire-holds{how}", database_urls).output for how in ("", " --again")] == [
         "1 holds expired.\n",
         "0 holds expired.\n",
     ]

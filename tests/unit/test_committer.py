@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from bank.storage.committer import Committer, QueueFull
+from bank.storage.committer import Committer
 from bank.storage.dialects.base import Answer, Message
 from bank.storage.errors import DatabaseAway, OutcomeUnknown
+from bank.storage.lanes import QueueFull
 
 PATIENCE = 20
 

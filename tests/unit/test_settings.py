@@ -33,7 +33,7 @@ PRODUCTION = {
 #: What must be set beside a variable for it to be of use.
 BESIDE = {
     name: {"DATABASE_URL": "postgresql://localhost/bank?sslmode=prefer"}
-    for name in ("DATABASE_LOGIN_FILE", "DATABASE_REPLICA_URL")
+    for name in ("DATABASE_LOGIN_FILE", "DATABASE_REPLICA_URL", "SECURED_SECONDS", "SECURED_BY_URL")
 }
 
 
@@ -119,15 +119,19 @@ def test_the_key_for_cookies_must_not_be_the_one_for_identity_numbers():
         ("ONE_TIME_CODE_SECONDS", "300", "one_time_code_seconds", 300, ["299", "2592001"]),
         ("PROXY_HOPS", "1", "proxy_hops", 1, ["-1", "6"]),
         ("POOL_SIZE", "100", "pool_size", 100, ["0", "101"]),
-        ("STATEMENT_SECONDS", "3", "statement_seconds", 3, ["2", "51"]),
+        ("STATEMENT_SECONDS", "3", "statement_seconds", 3, ["0", "51"]),
         ("PASSWORD_MEMORY_KIB", "8192", "password_memory_kib", 8_192, ["8191", "1048577"]),
         ("PASSWORD_HASHERS", "1", "password_hashers", 1, ["0", "17"]),
         ("NAME_CHECKS_PER_DAY", "1", "name_checks_per_day", 1, ["0", "1001"]),
         ("API_CALLS_PER_MINUTE", "10", "api_calls_per_minute", 10, ["9", "1000001"]),
+        ("DRAIN_SECONDS", "20", "drain_seconds", 20, ["-1", "61", "soon"]),
         ("GROUP_COMMIT_MOST", "1", "group_commit_most", 1, ["0", "1001", "off"]),
         ("DATABASE_URL", "sqlite:////tmp/x.sqlite", "database_url", "sqlite:////tmp/x.sqlite",
          ["oracle://x", "bank.sqlite", "postgresql:/x", "postgresql://u:secret@h:port/x", "sqlite://", "sqlite:///:memory:"]),
         ("DATABASE_REPLICA_URL", "postgres:///near", "database_replica_url", "postgresql+psycopg2:///near",
+            ["oracle://db/bank", "mysql://localhost/bank", "sqlite:////tmp/x.sqlite"]),
+        ("SECURED_SECONDS", "1", "secured_seconds", 1, ["-1", "11", "soon"]),
+        ("SECURED_BY_URL", "postgres:///far", "secured_by_url", "postgresql+psycopg2:///far",
             ["oracle://db/bank", "mysql://localhost/bank", "sqlite:////tmp/x.sqlite"]),
         ("DATABASE_LOGIN_FILE", "/run/b nk/l+g%n.json", "database_login_file", "/run/b nk/l+g%n.json",
          ["login.json", "./login.json", "/" + 500 * "x"]),
@@ -200,6 +204,28 @@ def test_a_login_file_is_shown_as_it_was_set():
     assert shown["DATABASE_LOGIN_FILE"] == "/run/bank/login.json"
     again = Settings.from_env({name: value for name, value in shown.items() if name.startswith("DATABASE")})
     assert again.shown() == shown
+
+
+@pytest.mark.parametrize(
+    ("beside", "because"),
+    [
+        ({}, "must be 0: SQLite has no copy"),
+        ({"DATABASE_URL": "mysql://localhost/bank"}, "needs SECURED_BY_URL, or DATABASE_REPLICA_URL"),
+    ],
+)
+def test_payments_are_secured_only_where_it_can_be_known(beside: dict[str, str], because: str):
+    with pytest.raises(SettingsRefused) as refused:
+        Settings.from_env({"SECURED_SECONDS": "1", **beside})
+
+    [problem] = refused.value.problems
+    assert problem.startswith(f"SECURED_SECONDS {because}")
+
+
+@pytest.mark.parametrize("name", ["SECURED_BY_URL", "DATABASE_REPLICA_URL"])
+def test_payments_of_a_mysql_bank_are_secured_by_its_copy(name: str):
+    copy = {name: "mysql://localhost:3307/bank"}
+
+    assert Settings.from_env({"DATABASE_URL": "mysql://localhost/bank", "SECURED_SECONDS": "2", **copy}).secured_seconds
 
 
 def test_limits_are_read_in_the_banks_currency():

@@ -31,6 +31,7 @@ GET  /accounts/<number>                                            in   200 404 
 GET  /accounts/<number>/statement                                  in   200 404     in      in        in
 GET  /cases                                                        in   200 200     in      in        in
 GET  /cases/<id:case_id>                                           in   200 404     in      in        in
+POST /drain                                                       404   404 404    404     404       404
 GET  /enrol                                                       200   200 200    200     200       200
 POST /enrol                                                       422   422 422    422     422       422
 GET  /enrolled                                                    200   200 200    200     200       200

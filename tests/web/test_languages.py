@@ -350,3 +350,25 @@ def test_a_day_that_heads_a_list_begins_with_a_capital_also_where_days_do_not(of
         assert pages.day_of_week(date(2026, 3, 5)) == "Jueves, 5 de marzo de 2026"
         assert pages.day_of_week(pages.today()) == "Hoy"
         assert pages.day_of_week(pages.today() - timedelta(days=1)) == "Ayer"
+
+
+# What is drawn once for all who read a language
+
+
+def test_parts_that_are_kept_for_everybody_are_in_each_ones_language_and_say_nothing_of_anybody(office):
+    alice, bob = in_spanish(office.browse_as("alice")), office.browse_as("bob")
+    accounts = {
+        who: f"/accounts/{office.branch.number(f'{name}_current')}" for who, name in ((alice, "alice"), (bob, "bob"))
+    }
+
+    for _ in range(2):
+        for who, account in accounts.items():
+            for path in ("/home", account, "/pay"):
+                page = who.get(path)
+                assert spoken(page) == ("es" if who is alice else "en")
+                assert ("Cerrar sesión" in page.text, "Log out" in page.text) == (who is alice, who is bob)
+                assert not any(word in page.text for word in ({alice: ("Nakamura",), bob: ("Moreau",)}[who]))
+
+    assert "coffee" in bob.get(f"{accounts[bob]}?q=coffee").html
+    assert "coffee" not in alice.get(accounts[alice]).html
+    assert "coffee" not in bob.get(accounts[bob]).html

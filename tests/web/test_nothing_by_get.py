@@ -134,7 +134,7 @@ def test_only_what_stands_on_every_page_has_no_page_of_its_own_and_that_is_no_li
 
     # A case is taken and given back by a button of its own page.
     by_button = ["/staff/cases/<id:case_id>/give-back", "/staff/cases/<id:case_id>/take"]
-    assert without_a_page == ["/logout", "/preferences", *by_button, "/staff/logout"]
+    assert without_a_page == ["/drain", "/logout", "/preferences", *by_button, "/staff/logout"]
     assert busy.browse_as("alice").get("/logout").status == 405
     assert busy.browse_as("teller").get("/staff/logout").status == 405
 

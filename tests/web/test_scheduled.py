@@ -230,6 +230,6 @@ def test_the_job_says_what_it_did_and_a_dry_run_does_nothing(office):
     assert branch.balance("bob_current") == 50_00
 
     assert run_job(office) == "1 payments made, 1 refused.\n"
-    assert run_job(office) == "0 payments made, 0 refused.\n"
+    assert run_job(office, "--again") == "0 payments made, 0 refused.\n"
     assert [status(branch, each) for each in (poor, good, waiting)] == ["refused", "done", "waiting"]
     assert branch.balance("bob_current") == 62_50

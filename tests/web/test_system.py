@@ -49,7 +49,7 @@ def test_the_page_says_what_runs_here(books):
 
     for said in (
         f"Now: debits of {total} USD equal credits of {total} USD", "No verification was kept yet", "No replica is configured",
-        "0003; this release needs 0003", "not due", "America/New_York", "0.1.0", "not loaded",
+        "0004; this release needs 0004", "not due", "America/New_York", "0.1.0", "not loaded",
     ):  # fmt: skip
         assert said in text, said
     kind = {"sqlite": "SQLite 3.", "postgresql": "PostgreSQL 1", "mysql": "MariaDB 1"}[owner.dialect.name]

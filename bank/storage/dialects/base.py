@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from bank.storage import near
+from bank.storage import near, secured
+from bank.storage.facts import fact
+from bank.storage.secured import ALONE, YES
 
 Message = dict[str, Any]
 Answer = list[Any]
@@ -21,6 +23,11 @@ CLOSED = "closed_to_writing"
 
 NO_ROLES: Final = "SQLite has no roles: the file's permissions are the rights"
 NO_REPLICA: Final = "SQLite has no replica"
+
+#: A document or a report may take so long; the rest of the bank is done with sooner.
+PATIENT_SECONDS: Final = 15.0
+#: What part of a statement's time it may wait for others' locks.
+LOCK_SHARE: Final = 0.3
 
 #: Separates statements in the .sql files, for databases that take one at a time.
 NEXT_STATEMENT = "\n--;;\n"
@@ -37,15 +44,32 @@ class Dialect(ABC):
     short_patience: str
     #: Lists this schema's triggers: their names and their tables'.
     triggers: str
+    #: This very moment by the server's clock, in UTC with fractions of a second.
+    the_time: str
     #: Asks a replica when its state was the primary's.
     newest: str
+    #: Asks whether no write would be taken, as on a replica.
+    is_read_only: str
+    #: Asks for what a primary and its copies have different ones of, once they are promoted.
+    timeline: str
 
     @abstractmethod
-    def connect_args(self, statement_seconds: int | None) -> dict[str, Any]:
-        """What the driver is told when it connects; no statement runs longer than `statement_seconds`.
+    def connect_args(self, statement_seconds: float | None) -> dict[str, Any]:
+        """What the driver is told when it connects; no answer is waited for longer than `statement_seconds`.
 
-        A lock is waited for a third of that, so that a page can try again, or say in time that it could not.
+        A lock is waited for LOCK_SHARE of that, so that a page can try again, or say in time that it could not. The
+        server ends a statement after PATIENT_SECONDS, whoever waits for it.
         """
+
+    def wait_for_answers(self, dbapi_connection: Any, seconds: float) -> None:
+        """Wait so long for each answer from now on."""
+
+    def ran_out_of_time(self, error: BaseException) -> bool:
+        """Has the driver given up waiting for an answer?"""
+        return False
+
+    def commit_each(self, dbapi_connection: Any) -> None:
+        """Let each statement on a connection that was just made be a transaction of its own."""
 
     def on_connect(self, dbapi_connection: Any) -> None:
         """Prepare a new connection."""
@@ -83,18 +107,22 @@ class Dialect(ABC):
         """Let the database look at who asks for each payment, and put what they may through the door; a transaction
         of its own. Beside the door's answers there is ["denied", what it is about, why, None]."""
 
+    def take_room(self, tx: sa.Connection) -> None:
+        """Let the server write to its disk what is gone when the transaction ends: with a full disk it cannot."""
+
     def commit(self, tx: sa.Connection) -> None:
         """Commit, and say where that lies, if anybody wants to know."""
         tx.exec_driver_sql("COMMIT")
-        if near.wanted():
+        if near.wanted() or secured.wanted():
             self.tell_position(tx)
 
     def tell_position(self, connection: sa.Connection) -> None:
         """Say where what was just committed lies; if that cannot be asked any more, that it is not known."""
-        try:
-            near.wrote(self.position(connection))
-        except sa.exc.DBAPIError:
-            near.wrote(None)
+        position: str | None = None
+        with suppress(sa.exc.DBAPIError):
+            position = self.position(connection)
+        near.wrote(position)
+        secured.committed(position)
 
     def position(self, connection: sa.Connection) -> str:
         """How far this database is: whatever reads have seen here is on every copy that has reached it."""
@@ -103,6 +131,18 @@ class Dialect(ABC):
     def has_reached(self, connection: sa.Connection, position: str) -> bool:
         """Does this replica have all that was committed up to the position?"""
         raise ValueError(NO_REPLICA)
+
+    def end_of_log(self, connection: sa.Connection) -> str:
+        """How far this primary's log is, for `has_received`; or that nobody else is to have it, `secured.ALONE`."""
+        return ALONE if fact(connection, ALONE) == YES else self.position(connection)
+
+    def has_received(self, connection: sa.Connection, places: Sequence[str]) -> list[bool]:
+        """Of each place in the primary's log: does the other region keep all up to it, as this database knows?"""
+        return [self.has_reached(connection, place) for place in places]
+
+    def cannot_see_received(self, connection: sa.Connection) -> str:
+        """What this role lacks to be told that; empty if nothing."""
+        return ""
 
     def identity(self, dbapi_connection: Any) -> tuple[str, str]:
         """Which database this is, copies alike, as far as the server tells; and since when this server is up.
@@ -147,6 +187,10 @@ class Dialect(ABC):
 
     def continue_ids(self, connection: sa.Connection, table: str, column: str) -> None:
         """Let generated ids go on after the greatest one; most databases see to it themselves."""
+
+    def ids_are_behind(self, connection: sa.Connection, table: str, column: str) -> bool:
+        """Would the next generated id be one that is there already?"""
+        return False
 
     @abstractmethod
     def one_migrator(self, connection: sa.Connection) -> AbstractContextManager[None]:
@@ -215,6 +259,11 @@ RIGHTS: Final[dict[str, dict[str, tuple[str, ...] | None]]] = {
     "api_tokens": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ("last_used_on", "revoked_at")},
     "throttles": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ALL, "DELETE": ALL},
     "bank_facts": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ALL},
+    "jobs": {
+        "SELECT": ALL,
+        "INSERT": ALL,
+        "UPDATE": ("slot", "run_by", "runs", "begun_at", "lease_until", "finished_at"),
+    },
     "payees": {"SELECT": ALL, "INSERT": ALL, "UPDATE": ("name", "name_check", "removed_at")},
     # The limit on look-ups is counted in them: nobody forgets one.
     "name_checks": {"SELECT": ALL, "INSERT": ALL},

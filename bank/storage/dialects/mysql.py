@@ -6,25 +6,28 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 
-from bank.storage import near
-from bank.storage.dialects.base import CLOSED, Answer, Dialect, Message, as_json, table_grants
+from bank.storage import near, secured
+from bank.storage.dialects.base import CLOSED, LOCK_SHARE, Answer, Dialect, Message, as_json, table_grants
 
 # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, MariaDB's ER_CHECKREAD ("record has changed since last read");
 # ER_AUTOINC_READ_FAILED, which is how a deadlock over the next id is told; and ER_SP_DOES_NOT_EXIST: a migration replaces
 # a procedure by dropping and making it.
 _LOST_RACE = {1205, 1213, 1020, 1467, 1305}
-# Read-only by option, mode or transaction; disk or table full.
-_GAVE_UP = {1290, 1836, 1792, 1021, 1114}
+# Read-only by option, mode or transaction; disk or table full, also as MariaDB tells it (EE_WRITE, ER_ERROR_ON_WRITE).
+_GAVE_UP = {1290, 1836, 1792, 1021, 1114, 3, 1026}
 # Shut down, interrupted, out of time: inside the door's procedure, its COMMIT may have come before.
 _BROKE_OFF = {1053, 1317, 1969, 3024}
 _MIGRATION_LOCK_SECONDS = 300
 _LOCK_WAIT_SECONDS = 10
+_LOG_IN_SECONDS = 5
+# What PyMySQL tells of a connection that ended, or gave no answer, in the middle of a query.
+_LOST = 2013
 
 
 class MySQL(Dialect):
@@ -37,25 +40,38 @@ class MySQL(Dialect):
         "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     )
     short_patience = "SET SESSION lock_wait_timeout = 5"
+    the_time = "UTC_TIMESTAMP(6)"
     newest = "SELECT COALESCE((SELECT booked_at FROM journal_entries ORDER BY id DESC LIMIT 1), UTC_TIMESTAMP())"
     triggers = (
         "SELECT trigger_name, event_object_table FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
     )
 
-    def connect_args(self, statement_seconds: int | None) -> dict[str, Any]:
+    is_read_only = "SELECT @@GLOBAL.read_only"
+    timeline = "SELECT CONCAT_WS('/', @@hostname, @@server_id)"
+
+    def connect_args(self, statement_seconds: float | None) -> dict[str, Any]:
         patience = {"read_timeout": statement_seconds, "write_timeout": statement_seconds} if statement_seconds else {}
-        lock_seconds = max(1, statement_seconds // 3) if statement_seconds else _LOCK_WAIT_SECONDS
+        lock_seconds = max(1, int(statement_seconds * LOCK_SHARE)) if statement_seconds else _LOCK_WAIT_SECONDS
         return {
             "charset": "utf8mb4",
-            "connect_timeout": 5,
+            "connect_timeout": statement_seconds or _LOG_IN_SECONDS,
             "init_command": f"SET SESSION innodb_lock_wait_timeout = {lock_seconds}",
             **patience,
         }
+
+    def wait_for_answers(self, dbapi_connection: Any, seconds: float) -> None:
+        dbapi_connection._read_timeout = seconds  # noqa: SLF001
+
+    def ran_out_of_time(self, error: BaseException) -> bool:
+        return bool(error.args) and error.args[0] == _LOST and "timed out" in str(error)
 
     def on_connect(self, dbapi_connection: Any) -> None:
         with dbapi_connection.cursor() as cursor:
             # After waiting for a lock the door must see what the others committed.
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+    def commit_each(self, dbapi_connection: Any) -> None:
+        dbapi_connection.autocommit(True)
 
     def descriptor(self, dbapi_connection: Any) -> int | None:
         # PyMySQL shows its socket to nobody.
@@ -72,17 +88,19 @@ class MySQL(Dialect):
 
     def post(self, connection: sa.Connection, batch: list[Message]) -> list[Answer]:
         answers = self.post_in(connection, batch, "ledger_post")
-        if near.wanted():
+        if near.wanted() or secured.wanted():
             self.tell_position(connection)
         return answers
 
     def post_in(self, tx: sa.Connection, batch: list[Message], procedure: str = "ledger_post_in") -> list[Answer]:
+        secured.moving()
         answers: list[Answer] = json.loads(self._call(tx, procedure, batch)[0])
         return answers
 
     def send(self, connection: sa.Connection, batch: list[Message]) -> list[Answer]:
         answered, position = self._call(connection, "payments_send", batch)
         near.wrote(position)
+        secured.committed(position)
         answers: list[Answer] = json.loads(answered)
         return answers
 
@@ -99,13 +117,27 @@ class MySQL(Dialect):
             connection._handle_dbapi_exception(error, f"CALL {procedure}", None, cursor, None)  # noqa: SLF001
         return row
 
+    def take_room(self, tx: sa.Connection) -> None:
+        # More than a transaction's log keeps in memory (binlog_cache_size, 32 KiB) goes to a file, which MariaDB gives back
+        # only if it has more than 64 KiB. Few rows of letters of four bytes: each row costs as much again elsewhere.
+        rows = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 130)"
+        tx.exec_driver_sql(
+            f"INSERT INTO bank_facts (name, value) {rows} SELECT CONCAT(%s, i), REPEAT('\U0001f3e6', 200) FROM n",
+            (f"room-{secrets.token_hex(8)}-",),
+        )
+
     def position(self, connection: sa.Connection) -> str:
         position: str = connection.exec_driver_sql(f"SELECT {_position(connection)}").scalar_one()
         return position
 
     def has_reached(self, connection: sa.Connection, position: str) -> bool:
+        [has_reached] = self.has_received(connection, [position])
+        return has_reached
+
+    def has_received(self, connection: sa.Connection, places: Sequence[str]) -> list[bool]:
         how = "MASTER_GTID_WAIT(%s, 0) = 0" if _is_mariadb(connection) else "GTID_SUBSET(%s, @@GLOBAL.gtid_executed)"
-        return bool(connection.exec_driver_sql(f"SELECT {how}", (position,)).scalar_one())
+        row = connection.exec_driver_sql(f"SELECT {', '.join(how for _ in places)}", tuple(places)).one()
+        return [bool(is_there) for is_there in row]
 
     def identity(self, dbapi_connection: Any) -> tuple[str, str]:
         schema = "information_schema" if "MariaDB" in dbapi_connection.get_server_info() else "performance_schema"

@@ -20,11 +20,13 @@ class SQLite(Dialect):
 
     name = "sqlite"
     begin = "BEGIN IMMEDIATE"
+    # Milliseconds, written as the microseconds that SQLAlchemy reads.
+    the_time = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
     short_patience = "PRAGMA busy_timeout = 5000"
     triggers = "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'"
 
-    def connect_args(self, statement_seconds: int | None) -> dict[str, Any]:
-        return {"timeout": max(1, statement_seconds // 3) if statement_seconds else 30, "factory": TurnTaking}
+    def connect_args(self, statement_seconds: float | None) -> dict[str, Any]:
+        return {"timeout": max(1, statement_seconds / 2) if statement_seconds else 30, "factory": TurnTaking}
 
     def on_connect(self, dbapi_connection: Any) -> None:
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "recursive_triggers = ON"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
@@ -24,14 +24,15 @@ from bank.money import Money
 from bank.payments import scheduled
 from bank.payments.model import Scheduled
 from bank.spending import movements
-from bank.spending.movements import Found, Movement, Search
+from bank.spending.movements import Found, Search
 from bank.web import statement
 from bank.web.access import CUSTOMER, open_to
 from bank.web.current import bank
 from bank.web.current import customer as this_customer
 from bank.web.customer import customer
+from bank.web.customer.lines import Line, lines_of
 from bank.web.customer.look_up import own_account
-from bank.web.customer.search import MOST_IN_A_FILE, SearchForm, file_of, searching
+from bank.web.customer.search import MOST_IN_A_FILE, SearchForm, file_of, search_form, searching
 from bank.web.lists import FILES, NoSuchFile
 from bank.web.pages import today
 from bank.web.paging import InvalidPlace, read_place
@@ -66,7 +67,7 @@ class Day:
     """The movements of one day; `total` only where all of the day's are shown."""
 
     day: date
-    movements: Sequence[Movement]
+    lines: Sequence[Line]
     total: Money | None
     continued: bool
 
@@ -89,7 +90,7 @@ def home() -> View:
         "customer/home.html",
         accounts=accounts,
         by_id={account.id: account for account in accounts},
-        latest=latest,
+        latest=lines_of(latest),
         holds=holds,
         coming=_coming(accounts, waiting),
         refused=refused,
@@ -120,14 +121,15 @@ def _coming(accounts: Sequence[Account], payments: Sequence[Scheduled]) -> list[
 @open_to(CUSTOMER)
 def show_account(number: str) -> View:
     """One account with its movements, newest day first, or those looked for; `as=csv` gives these as a file."""
-    account, form = own_account(number), SearchForm()
+    account, form = own_account(number), search_form()
     before = read_place(request.args.get("before"))
-    if not form.validate():
+    if not (form.blank or form.validate()):
         return _account_page(account, form, Search(), Found([])), 422
     search, wanted = form.search(), request.args.get("as")
     if wanted and wanted not in FILES:
         raise NoSuchFile
-    with searching(far=search.looks_closer or bool(wanted)), bank().reader() as reader:
+    far = search.looks_closer or bool(wanted)
+    with searching(far=far), bank().reader(patiently=far) as reader:
         place = feed.place_of(reader, account.id, before) if before is not None else None
         if place is None and before is not None:
             raise InvalidPlace
@@ -155,7 +157,7 @@ def _account_page(
     asked = form.asked()
     first_page = place is None and not search.narrows and not form.errors and not problem
     with bank().reader() as reader:
-        days = _days(reader, account, found.movements, place, totals=not search.looks_closer)
+        days = _days(reader, account, found, place, totals=not search.looks_closer)
         holds = _holds(reader, [account]) if first_page else []
         holders = account_store.holders(reader, account.id) if first_page else []
     address: dict[str, Any] = {"number": account.number, **asked}
@@ -176,19 +178,18 @@ def _account_page(
     )
 
 
-def _days(
-    reader: sa.Connection, account: Account, shown: Sequence[Movement], place: Place | None, *, totals: bool
-) -> list[Day]:
+def _days(reader: sa.Connection, account: Account, found: Found, place: Place | None, *, totals: bool) -> list[Day]:
     """The movements by their days; the first one's heading may stand on the page before already."""
-    if not shown:
-        return []
-    newest, oldest = shown[0].posting.booking_date, shown[-1].posting.booking_date
-    sums = feed.day_totals(reader, account.id, oldest, newest) if totals else {}
     days = []
-    for day, of_day in groupby(shown, key=lambda movement: movement.posting.booking_date):
-        continued = place is not None and place[0] == day
-        total = Money(sums[day], account.ledger.currency) if day in sums and not continued else None
-        days.append(Day(day, list(of_day), total, continued))
+    for day, of_day in groupby(lines_of(found.movements), key=lambda line: line.movement.posting.booking_date):
+        lines, continued = list(of_day), place is not None and place[0] == day
+        total = Money(sum(line.movement.posting.signed.minor_units for line in lines), account.ledger.currency)
+        days.append(Day(day, lines, total if totals and not continued else None, continued))
+    # Only a day that goes on on the next page is not here as a whole.
+    if days and days[-1].total and found.splits_a_day:
+        day = days[-1].day
+        whole = feed.day_totals(reader, account.id, day, day)[day]
+        days[-1] = replace(days[-1], total=Money(whole, account.ledger.currency))
     return days
 
 

@@ -62,6 +62,8 @@ def _became_of(operation: str) -> tuple[str | None, str | None]:
     with bank().reader() as reader:
         answer = ledger_store.answer_by_key(reader, str(this_customer()), operation[:255])
         later = None if answer else scheduled.by_operation(reader, this_customer().id, operation[:50])
+    if answer:
+        bank().secure()
     if later:
         return url_for(".show_scheduled", scheduled_id=later), None
     entry_id, refusal = answer or (None, None)

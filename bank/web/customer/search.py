@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
-from flask import Response, request
+from flask import Response, current_app, request
 from flask_babel import lazy_gettext as _
 from markupsafe import Markup, escape
+from werkzeug.datastructures import MultiDict
 from wtforms import Form, SelectField
 from wtforms.validators import Optional, ValidationError
 from wtforms.widgets import Select
 
+from bank import language
 from bank.accounts.store import Account
 from bank.errors import Unavailable
 from bank.language import gettext, marked
@@ -78,8 +80,11 @@ class SearchForm(Form):
     from_day = DayField(_("From day"), name="from", id="from_day", validators=[Optional()])
     to_day = DayField(_("To day"), name="to", id="to_day", validators=[Optional()])
 
-    def __init__(self) -> None:
-        super().__init__(request.args)
+    #: Nothing is looked for.
+    blank = False
+
+    def __init__(self, asked: MultiDict[str, str]) -> None:
+        super().__init__(asked)
         self.direction.choices = choices(
             [("", gettext("In and out")), *((code, str(words)) for code, words in DIRECTIONS.items())]
         )
@@ -119,6 +124,19 @@ class SearchForm(Form):
     def asked(self) -> dict[str, str]:
         """What was typed, for the addresses of further pages and files."""
         return {field.name: field.data for field in self if field.data}
+
+
+def search_form() -> SearchForm:
+    """What the address asks for; mostly nothing, for which one form will do for everybody."""
+    kept: dict[str, SearchForm] = current_app.extensions.setdefault("blank search forms", {})
+    blank = kept.get(language.current()) or kept.setdefault(language.current(), _blank())
+    return blank if all(field.name not in request.args for field in blank) else SearchForm(request.args)
+
+
+def _blank() -> SearchForm:
+    form = SearchForm(MultiDict())
+    form.blank = form.validate()
+    return form
 
 
 def _one_of(field: SelectField) -> None:

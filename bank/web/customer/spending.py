@@ -63,7 +63,7 @@ def show_spending() -> View:
     except Invalid as refused:
         problem, days = str(refused), (first, next_month(first, 1) - timedelta(days=1))
     me = this_customer().id
-    with bank().reader() as reader:
+    with bank().reader(patiently=True) as reader:
         mine = [each for each in account_store.of_customer(reader, me) if each.ledger.currency == settings().currency]
         chosen = _chosen(mine, asked["account"])
         ids = [each.id for each in mine]

@@ -130,6 +130,8 @@ def check_operation(operation: str) -> View:
     """What became of a movement whose answer was lost."""
     with bank().reader() as reader:
         answer = ledger_store.answer_by_key(reader, str(staff_member()), operation[:255])
+    if answer:
+        bank().secure()
     entry_id, refusal = answer or (None, None)
     if entry_id and not refusal:
         return redirect(url_for(".show_entry", entry_id=entry_id))

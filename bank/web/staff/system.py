@@ -87,7 +87,7 @@ def show_trial_balance() -> View:
     except Invalid as problem:
         page = render_template("staff/trial_balance.html", day=None, typed=typed, problem=str(problem), totals={})
         return page, 422
-    with bank().reader() as reader:
+    with bank().reader(patiently=True) as reader:
         lines = ledger_store.trial_balance(reader, day)
     if wanted := request.args.get("as"):
         return _file(lines, day, wanted)

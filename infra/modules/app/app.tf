@@ -104,7 +104,7 @@ resource "aws_autoscaling_lifecycle_hook" "ready" {
   default_result         = "ABANDON"
 }
 
-# Long enough to leave the load balancer and to finish what was begun: 30 seconds each, and as much again.
+# Long enough to drain and to finish what was begun, which bank.service lets take 100 seconds, and as much again to say so.
 resource "aws_autoscaling_lifecycle_hook" "drain" {
   name                   = "drain"
   autoscaling_group_name = aws_autoscaling_group.app.name

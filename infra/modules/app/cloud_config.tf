@@ -15,6 +15,8 @@ locals {
     BANK_ENV            = "production"
     DATABASE_LOGIN_FILE = "/run/bank/login.json"
     PROXY_HOPS          = "1"
+    # Longer than the load balancer takes to notice (modules/alb): two checks, 5 seconds apart, of up to 3 seconds.
+    DRAIN_SECONDS = "15"
   })
 
   # What the scripts in server/ need to know.
@@ -28,8 +30,6 @@ locals {
     LOGIN_SECRET       = var.secrets.login
     KEYS_SECRET        = var.secrets.keys
     GROUP              = var.name
-    # As long as the load balancer's deregistration takes.
-    DRAIN_SECONDS = "30"
   }
   job = {
     OWNER_SECRET        = var.secrets.owner

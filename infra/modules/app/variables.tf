@@ -70,7 +70,7 @@ variable "settings" {
       "BANK_NAME", "BUSINESS_TIMEZONE", "CURRENCY", "LIMIT_PER_PAYMENT", "LIMIT_PER_DAY", "CUSTOMER_IDLE_SECONDS",
       "STAFF_IDLE_SECONDS", "SESSION_ABSOLUTE_SECONDS", "ONE_TIME_CODE_SECONDS", "POOL_SIZE", "STATEMENT_SECONDS",
       "PASSWORD_MEMORY_KIB", "PASSWORD_HASHERS", "NAME_CHECKS_PER_DAY",
-      "API_CALLS_PER_MINUTE", "GROUP_COMMIT_MOST",
+      "API_CALLS_PER_MINUTE", "GROUP_COMMIT_MOST", "SECURED_SECONDS", "SECURED_BY_URL",
     ])) == 0
     error_message = "settings has a name that is a secret, is set by the module, or is no setting: secrets belong in Secrets Manager, never in user data."
   }

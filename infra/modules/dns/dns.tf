@@ -13,35 +13,45 @@ resource "aws_route53_record" "region" {
   }
 }
 
-# Can the region serve pages? Decides where customers are sent.
-resource "aws_route53_health_check" "serves" {
-  for_each = var.regions
-
-  fqdn              = "${each.key}.${var.domain}"
-  type              = "HTTPS"
-  port              = 443
-  resource_path     = var.health.path
-  request_interval  = var.health.interval_seconds
-  failure_threshold = var.health.failures
-  enable_sni        = true
-  tags              = { Name = "${var.domain} ${each.key} serves pages" }
+locals {
+  questions = {
+    serves = { path = "/readyz", inverted = false, means = "serves pages" }
+    writes = { path = "/writable", inverted = false, means = "takes payments" }
+    closed = { path = "/writable", inverted = true, means = "takes no payments" }
+  }
+  asked = { for pair in setproduct(keys(var.regions), keys(local.questions)) : join(" ", pair) => merge(local.questions[pair[1]], { region = pair[0] }) }
+  other = { for region in keys(var.regions) : region => one(setsubtract(keys(var.regions), [region])) }
 }
 
-# Does the region take payments? For alarms alone: all regions write to the same primary.
-resource "aws_route53_health_check" "writes" {
-  for_each = var.regions
+# What each region is asked from outside; also what is inverted asks, for a region that does not answer takes no payments.
+resource "aws_route53_health_check" "asked" {
+  for_each = local.asked
 
-  fqdn              = "${each.key}.${var.domain}"
-  type              = "HTTPS"
-  port              = 443
-  resource_path     = "/writable"
-  request_interval  = 30
-  failure_threshold = 2
-  enable_sni        = true
-  tags              = { Name = "${var.domain} ${each.key} takes payments" }
+  fqdn               = "${each.value.region}.${var.domain}"
+  type               = "HTTPS"
+  port               = 443
+  resource_path      = each.value.path
+  request_interval   = var.health.interval_seconds
+  failure_threshold  = var.health.failures
+  invert_healthcheck = each.value.inverted
+  enable_sni         = true
+  tags               = { Name = "${var.domain} ${each.value.region} ${each.value.means}" }
 }
 
-# The nearer region that serves; AAAA is left out, as the networks have no IPv6.
+# Should customers be sent to the region? If two of three say so: it serves pages, it takes payments, the other takes none.
+resource "aws_route53_health_check" "region" {
+  for_each = var.regions
+
+  type                   = "CALCULATED"
+  child_health_threshold = 2
+  child_healthchecks = [
+    for question in ["${each.key} serves", "${each.key} writes", "${local.other[each.key]} closed"] :
+    aws_route53_health_check.asked[question].id
+  ]
+  tags = { Name = "${var.domain} ${each.key} gets customers" }
+}
+
+# AAAA is left out, as the networks have no IPv6.
 resource "aws_route53_record" "bank" {
   for_each = var.regions
 
@@ -49,7 +59,7 @@ resource "aws_route53_record" "bank" {
   name            = var.domain
   type            = "A"
   set_identifier  = each.key
-  health_check_id = aws_route53_health_check.serves[each.key].id
+  health_check_id = aws_route53_health_check.region[each.key].id
 
   latency_routing_policy {
     region = each.key

@@ -8,8 +8,8 @@ output "health_checks" {
   description = "Ids by region: whether it serves pages, whether it takes payments."
   value = {
     for region in keys(var.regions) : region => {
-      serves = aws_route53_health_check.serves[region].id
-      writes = aws_route53_health_check.writes[region].id
+      serves = aws_route53_health_check.asked["${region} serves"].id
+      writes = aws_route53_health_check.asked["${region} writes"].id
     }
   }
 }

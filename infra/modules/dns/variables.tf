@@ -21,15 +21,14 @@ variable "regions" {
   nullable    = false
 
   validation {
-    condition     = length(var.regions) >= 2
-    error_message = "regions must name two load balancers or more: customers of a lost region go to the other one."
+    condition     = length(var.regions) == 2
+    error_message = "regions must name two load balancers: customers of a lost region go to the other one."
   }
 }
 
 variable "health" {
-  description = "How soon a region counts as lost: asked every 10 or 30 seconds, so many failures in a row."
+  description = "How soon a region counts as lost, or as taking no payments: asked every 10 or 30 seconds, so many failures in a row."
   type = object({
-    path             = optional(string, "/readyz")
     interval_seconds = optional(number, 10)
     failures         = optional(number, 2)
   })

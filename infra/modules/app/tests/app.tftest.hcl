@@ -124,8 +124,8 @@ run "a_server_that_never_gets_ready_never_serves" {
 run "a_server_drains_before_it_ends" {
   command = plan
   assert {
-    condition     = aws_autoscaling_lifecycle_hook.drain.lifecycle_transition == "autoscaling:EC2_INSTANCE_TERMINATING" && aws_autoscaling_lifecycle_hook.drain.heartbeat_timeout >= 2 * 30 + 40
-    error_message = "There is time to leave the load balancer (30 s), to finish requests (40 s) and to say so."
+    condition     = aws_autoscaling_lifecycle_hook.drain.lifecycle_transition == "autoscaling:EC2_INSTANCE_TERMINATING" && aws_autoscaling_lifecycle_hook.drain.heartbeat_timeout >= 5 + 100 + 60
+    error_message = "There is time to learn of it (5 s), to drain and to finish requests (100 s), and to say so."
   }
 }
 
