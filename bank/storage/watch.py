@@ -14,6 +14,8 @@ from bank.storage.engine import make_engine
 _TICK_SECONDS: Final = 1.0
 #: One that is away is asked so often, so that it is used again soon.
 _AWAY_TICK_SECONDS: Final = 0.25
+#: Longer it is not waited for: the next question may go to another server, which has taken over meanwhile.
+_ASK_SECONDS: Final = 1.0
 #: While pages are asked for, a server that they do not use is asked this often.
 _UNHEARD_SECONDS: Final = 15.0
 
@@ -30,7 +32,7 @@ class Server:
         self.engine = engine
         self.away = False
         self.answer_seconds = answer_seconds
-        self._asking = make_engine(url, pool_size=1, statement_seconds=answer_seconds)
+        self._asking = make_engine(url, pool_size=1, statement_seconds=min(answer_seconds, _ASK_SECONDS))
         self._dialect = dialect_of(engine)
         self._heard_at = time.monotonic()
         self._expected_at = 0.0

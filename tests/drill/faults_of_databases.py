@@ -92,6 +92,8 @@ def disk_full(scene: Scene) -> None:
     if pair.primary.process is None or pair.primary.process.poll() is not None:
         scene.note("the primary had ended itself, and is started again")
         pair.start_again("primary")
+    # It may have given up in the middle and be going through its log.
+    scene.prove(ROOM_AGAIN, lambda: lets_in(pair.primary), within=_SEEN_SECONDS)
     scene.healed("the disk has room")
     before = entries(pair.primary)
     scene.prove(WRITES_AGAIN, lambda: entries(pair.primary) > before, within=_SEEN_SECONDS)

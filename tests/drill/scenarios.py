@@ -79,11 +79,12 @@ def _all() -> tuple[Scenario, ...]:
             estate={"max_connections": d.FEW_CONNECTIONS},
         ),
         Scenario(
-            "disk-full", d.disk_full, (d.NO_SPACE, d.WRITES_AGAIN), "database", 45, estate={"disk_mib": d.SMALL_DISK_MIB}
+            "disk-full", d.disk_full, (d.NO_SPACE, d.WRITES_AGAIN), "other", 45, estate={"disk_mib": d.SMALL_DISK_MIB},
+            moreover="Nobody takes over, so nobody can pay that long.",
         ),
         Scenario(
             "primary-killed", r.primary_killed, (r.KILLED, r.UNREACHABLE, r.TOOK_OVER, r.UNTOUCHED, r.FOLLOWS), "database",
-            60,
+            60, secured=True, moreover="Payments are confirmed once west has them: the last ones are not lost with it.",
         ),
         Scenario(
             "region-lost", r.region_lost, (r.REGION_GONE, r.TOOK_OVER), "region", 35, secured=True,

@@ -30,8 +30,13 @@ MADE = ("build/", ".venv/", "infra/live/production/terraform.tfvars", "infra/liv
 #: Names that belong to AWS, PostgreSQL or MySQL, and to nothing here.
 FOREIGN = {
     "allow_major_version_upgrade",
+    "archive_command",
+    "archive_mode",
     "default_transaction_read_only",
     "read_only",
+    "recovery_target_action",
+    "recovery_target_time",
+    "restore_command",
     "xact_start",
 }
 #: What people put their own in place of.
