@@ -5,16 +5,10 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
-from typing import Final
 
 from tests.drill import namespaces, topology
 from tests.drill.faults_of_servers import FAULT_AT
 from tests.drill.scene import Scene
-
-#: What is added to each round trip to a slow database, and for how long. With two seconds and more nobody could pay within
-#: two seconds, whatever the bank did.
-SLOW_SECONDS: Final = 0.5
-SLOW_FOR_SECONDS: Final = 20.0
 
 CUT = "nothing came through from west to east"
 BOTH_WAYS = "nothing came through from east to west"
@@ -48,23 +42,31 @@ def cut_for(seconds: float, *, one_way: bool = False) -> Callable[[Scene], None]
     return play
 
 
-def database_slow(scene: Scene) -> None:
-    """Every round trip to the primary takes half a second more, from everywhere; to the replica it takes what it took."""
-    scene.until(FAULT_AT)
-    scene.fault(f"{SLOW_SECONDS:g} s more to the primary")
-    scene.estate.databases.slow(SLOW_SECONDS)
-    scene.prove(SLOW, lambda: _took(scene, at_least=SLOW_SECONDS))
-    scene.until(FAULT_AT + SLOW_FOR_SECONDS)
-    scene.estate.network.heal()
-    scene.healed("the primary is near again")
-    scene.prove(FAST, lambda: not _took(scene, at_least=SLOW_SECONDS / 2))
+def slow_for(seconds: float, *, more: float) -> Callable[[Scene], None]:
+    """Let every round trip to the primary take so many seconds `more`, from everywhere, and for so long."""
+
+    def play(scene: Scene) -> None:
+        scene.until(FAULT_AT)
+        scene.fault(f"{more:g} s more to the primary")
+        scene.estate.databases.slow(more)
+        scene.prove(SLOW, lambda: _took(scene, at_least=more))
+        scene.until(FAULT_AT + seconds)
+        scene.estate.network.heal()
+        scene.healed("the primary is near again")
+        scene.prove(FAST, lambda: not _took(scene, at_least=more / 2))
+
+    play.__doc__ = (
+        f"Every round trip to the primary takes {more:g} seconds more, from everywhere, for {seconds:g} seconds; to the"
+        " replica it takes what it took."
+    )
+    return play
 
 
 def _took(scene: Scene, *, at_least: float) -> str | bool:
     """How long a connection from the server beside it takes, if that is long."""
     database = scene.estate.databases.primary
     began = time.monotonic()
-    if not scene.reaches("east-app1", *scene.place(database), seconds=3 * SLOW_SECONDS):
+    if not scene.reaches("east-app1", *scene.place(database), seconds=3 * at_least):
         return False
     took = time.monotonic() - began
     return f"{took:.1f} s" if took >= at_least else False
