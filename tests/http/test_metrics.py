@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -184,6 +185,8 @@ def test_connections_in_use_are_counted_and_forgotten_with_their_process(
         wait_until(lambda: scrape().values.get(in_use) == 1, 10, "one connection in use")
         end_writing()
         wait_until(lambda: scrape().values.get(in_use) == 0, 10, "it to be given back")
+    # What the process knows by now it would tell without asking.
+    time.sleep(1.5)
     with bank_metrics(url, folder) as scrape, writing(url):
         waiting = threading.Thread(target=_ask_in_vain, args=[server])
         waiting.start()
